@@ -1,0 +1,31 @@
+//! Manifests in, typed objects out.
+//!
+//! Text (YAML or JSON, several documents a file) is read strictly: every problem carries its file, line and
+//! field path, and a bad document never hides a good one. What comes out is this crate's own model, in which
+//! each name, quantity and choice has been checked once: the other crates never see a string that may still
+//! be wrong.
+//!
+//! ```text
+//! text ──read──▶ documents ──typed (k8s-openapi)──▶ checks, defaults ──▶ Object { Pod, DaemonSet, … }
+//!                     └── Problems { file, line, field path, severity }
+//! ```
+//!
+//! A document is kept beside its object as canonical JSON *before defaulting* ([`Document`]): whether a pod
+//! changed is asked of that text, so newer defaults of a newer agent replace nothing, and an object is read
+//! again from it after a restart.
+
+pub mod daemonset;
+pub mod document;
+pub mod ident;
+pub mod meta;
+pub mod pod;
+pub mod problem;
+pub mod quantity;
+
+pub use daemonset::DaemonSet;
+pub use document::{Document, Object, ObjectKey};
+pub use ident::{ContainerName, LabelName, Namespace, NodeName, ObjectName, PodUid};
+pub use meta::Metadata;
+pub use pod::Pod;
+pub use problem::{Problem, Severity};
+pub use quantity::{Bytes, MilliCpu};

@@ -1,0 +1,20 @@
+//! Decisions only: what should happen, never how.
+//!
+//! Nothing here reads a clock, a file or a socket. Every function takes snapshots and returns data; the
+//! adapters behind [`ports`] act. That is why the pod's machine can be tested against random histories with
+//! a crash after any action.
+//!
+//! | module | decides |
+//! | --- | --- |
+//! | [`pod`] | which actions bring a pod from what is seen to what is wanted, and what its status is |
+//! | [`admission`] | whether a pod belongs on this node, and in which words it does not |
+//! | [`controllers`] | which pods a DaemonSet makes here |
+//! | [`resources`] | requests and limits as the kernel's values; QoS; oom_score_adj |
+//! | [`node`] | what this node is: labels, taints, capacity, allocatable |
+//! | [`ports`] | what the adapters must be able to do |
+
+pub mod event;
+pub mod pod;
+pub mod ports;
+pub mod resources;
+pub mod time;

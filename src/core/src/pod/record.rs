@@ -1,0 +1,156 @@
+//! What is recorded of a pod, because the host cannot show it.
+
+use std::collections::BTreeMap;
+
+use pinnace_api::{ContainerName, Document, Namespace, ObjectKey, ObjectName, PodUid};
+
+use super::observed::Exit;
+use crate::time::{BootId, BootMillis, Now, WallMillis};
+
+/// All that is recorded of one pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Durable.
+    pub identity: PodIdentity,
+    /// Gone with a reboot.
+    pub progress: Progress,
+    /// Why the last tries failed; in memory only, a restart of the agent tries at once.
+    pub failures: BTreeMap<ContainerName, Failure>,
+    /// Why the sandbox or the volumes could not be made; in memory only.
+    pub pod_failure: Option<Failure>,
+}
+
+/// Written, synced and renamed before the pod's first effect on the host (`/var/lib/pinnace/pods`).
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct PodIdentity {
+    /// Format of this record, 1.
+    pub version: u32,
+    /// Random, made once.
+    pub uid: PodUid,
+    /// The pod's namespace.
+    pub namespace: Namespace,
+    /// The pod's name.
+    pub name: ObjectName,
+    /// What it comes from.
+    pub origin: Origin,
+    /// The pod's document before defaulting; `metadata` as the controller completed it.
+    pub document: Document,
+    /// When the pod was first taken.
+    pub created_at: WallMillis,
+    /// `Some` once all containers ended for good, or the pod was evicted: it never runs again.
+    pub finished: Option<Finished>,
+}
+
+/// What a pod comes from.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Origin {
+    /// The source that delivered it: `directory`, `url`, `api`.
+    pub source: String,
+    /// The controller that made it, as `DaemonSet ns/name`.
+    pub owner: Option<ObjectKey>,
+    /// Digest of the template it was made from, for controllers.
+    pub revision: Option<String>,
+}
+
+/// A pod's end.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Finished {
+    /// `Succeeded` or else `Failed`.
+    pub succeeded: bool,
+    /// Reason and message of the pod, where it has one (`Evicted`, `OutOfcpu`, …).
+    pub reason: Option<String>,
+    /// A sentence for people.
+    pub message: Option<String>,
+    /// How each container ended last.
+    pub exits: BTreeMap<ContainerName, Exit>,
+}
+
+/// What happened in this boot (`/run/pinnace/pods/<uid>`).
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Progress {
+    /// Format of this record, 1.
+    pub version: u32,
+    /// The boot it belongs to; a record of another boot is not believed.
+    pub boot: BootId,
+    /// Sandboxes begun for this pod; the current one's attempt.
+    pub sandbox_attempt: u32,
+    /// Per container.
+    pub containers: BTreeMap<ContainerName, ContainerProgress>,
+    /// Set before the first act of termination.
+    pub terminating: Option<Termination>,
+}
+
+impl Progress {
+    /// Of a pod that has not begun.
+    pub fn new(boot: BootId) -> Self {
+        Self {
+            version: 1,
+            boot,
+            sandbox_attempt: 0,
+            containers: BTreeMap::new(),
+            terminating: None,
+        }
+    }
+}
+
+/// What happened to one container.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct ContainerProgress {
+    /// The number the next instance gets.
+    pub next_attempt: u32,
+    /// `restartCount`.
+    pub restart_count: u32,
+    /// The newest exit that was taken note of, with the attempt that it belongs to.
+    pub last_exit: Option<(u32, Exit)>,
+    /// When that exit was taken note of, for the back-off.
+    pub last_exit_noted: BootMillis,
+    /// The delay that the next restart waits, in milliseconds after `last_exit_noted`.
+    pub backoff_millis: u64,
+}
+
+/// A termination under way.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Termination {
+    /// When it was decided.
+    pub since: Now,
+    /// When SIGKILL follows.
+    pub deadline: BootMillis,
+}
+
+/// A try that failed, and when the next may follow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Kubernetes' waiting reason.
+    pub reason: FailureReason,
+    /// A sentence for people, the whole chain.
+    pub message: String,
+    /// Tries in a row.
+    pub tries: u32,
+    /// When the last one was made.
+    pub failed_at: BootMillis,
+    /// When the next may be made.
+    pub retry_at: BootMillis,
+}
+
+/// Kubernetes' reasons for a container or pod that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub enum FailureReason {
+    /// The image is not there, and the policy forbids a pull.
+    ErrImageNeverPull,
+    /// The image cannot be had; `ImagePullBackOff` while waiting for the next try.
+    ErrImagePull,
+    /// The reference cannot be read.
+    InvalidImageName,
+    /// The image is there and broken.
+    ImageInspectError,
+    /// User, path or another setting cannot be met.
+    CreateContainerConfigError,
+    /// The OCI runtime or the shim could not create it.
+    CreateContainerError,
+    /// It was created and could not be started (command not found, …).
+    RunContainerError,
+    /// Namespaces, cgroup or shim of the pod.
+    FailedCreatePodSandBox,
+    /// A volume of the pod.
+    FailedMount,
+}

@@ -1,0 +1,241 @@
+//! What the adapters must be able to do; the engine knows them only as these traits.
+//!
+//! Every operation is idempotent: asked twice, it finds what the first call made. Every error says which
+//! operation on which object failed, whether a retry may help, and Kubernetes' reason for it.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use pinnace_api::pod::{MountPropagation, PullPolicy};
+use pinnace_api::{ContainerName, Pod, PodUid};
+
+use crate::pod::{Exit, FailureReason, Observed, PodIdentity, Progress};
+use crate::resources::{CgroupValues, QosClass};
+
+/// Whether trying again may help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// The same call may go through later.
+    Later,
+    /// Only a change of the manifest, the image or the node helps.
+    AfterChange,
+}
+
+/// A failed operation of an adapter.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} {object}")]
+pub struct PortError {
+    /// What was tried, such as `mount the root file system of`.
+    pub operation: &'static str,
+    /// On what.
+    pub object: String,
+    /// Kubernetes' word for it, where a pod or container waits because of it.
+    pub reason: FailureReason,
+    /// Whether trying again may help.
+    pub retry: Retry,
+    /// The cause.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl PortError {
+    /// The whole chain as one line, each cause once, for statuses and events.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause: Option<&dyn std::error::Error> = Some(self.source.as_ref());
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+}
+
+/// Result of a port's operation.
+pub type PortResult<T> = Result<T, PortError>;
+
+/// A pod on its way: what every operation needs to know of it.
+#[derive(Debug, Clone)]
+pub struct PodContext {
+    /// The pod's UID; part of the name of all that it makes.
+    pub uid: PodUid,
+    /// The pod as admitted.
+    pub pod: Arc<Pod>,
+    /// Its class, which decides its cgroup's parent.
+    pub qos: QosClass,
+    /// Values of the pod's own cgroup.
+    pub pod_cgroup: CgroupValues,
+}
+
+/// A host directory or file that appears in a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BindMount {
+    /// Absolute path on the host, safe to be bound as it is (sub-paths were resolved and pinned).
+    pub source: PathBuf,
+    /// Absolute path in the container.
+    pub target: String,
+    /// Mounted read-only.
+    pub read_only: bool,
+    /// How later mounts travel.
+    pub propagation: MountPropagation,
+}
+
+/// An image that is there, unpacked or ready to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageHandle {
+    /// Digest of its configuration (`sha256:…`), the image's ID.
+    pub id: String,
+    /// Digest of its manifest, for `imageID` in statuses.
+    pub manifest_digest: String,
+    /// The reference in full, such as `docker.io/library/busybox:1.36`.
+    pub reference: String,
+}
+
+/// Everything that is needed to create one container instance.
+#[derive(Debug, Clone)]
+pub struct ContainerRequest {
+    /// The container's name in the pod.
+    pub name: ContainerName,
+    /// The instance.
+    pub attempt: u32,
+    /// The image to run.
+    pub image: ImageHandle,
+    /// Volumes and files to appear.
+    pub mounts: Vec<BindMount>,
+    /// Values of the container's cgroup.
+    pub cgroup: CgroupValues,
+    /// `oom_score_adj` of its processes.
+    pub oom_score_adj: i32,
+    /// Log limits.
+    pub log: LogLimits,
+    /// Variables in order, complete.
+    pub env: Vec<(String, String)>,
+}
+
+/// How far a container's log may grow (`containerLogMaxSize`, `containerLogMaxFiles`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogLimits {
+    /// A file is rotated at the first line's end past this size.
+    pub max_size_bytes: u64,
+    /// Files kept, the current one included; at least 2.
+    pub max_files: u32,
+}
+
+/// Pods' sandboxes, shims and containers.
+pub trait PodRuntime: Send + Sync + 'static {
+    /// UIDs of all pods of which anything is on the host, by listing the host alone.
+    fn list(&self) -> impl Future<Output = PortResult<Vec<PodUid>>> + Send;
+    /// The record that the sandbox's bundle holds of the pod, for adoption where the store's is damaged.
+    fn stored_identity(&self, uid: &PodUid) -> impl Future<Output = PortResult<Option<PodIdentity>>> + Send;
+    /// What the host shows of a pod (all but its volumes).
+    fn observe(&self, uid: &PodUid) -> impl Future<Output = PortResult<Observed>> + Send;
+    /// `Action::CreateSandbox`; the identity is laid into the sandbox's directory for `stored_identity`.
+    fn create_sandbox(
+        &self,
+        pod: &PodContext,
+        identity: &PodIdentity,
+        attempt: u32,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+    /// `Action::CreateContainer`: starts the shim where none is.
+    fn create_container(
+        &self,
+        pod: &PodContext,
+        request: &ContainerRequest,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+    /// `Action::StartContainer`; answers the process id.
+    fn start_container(
+        &self,
+        uid: &PodUid,
+        name: &ContainerName,
+        attempt: u32,
+    ) -> impl Future<Output = PortResult<u32>> + Send;
+    /// Sends a signal to the instance's first process, or with `all` to every process of it.
+    fn signal_container(
+        &self,
+        uid: &PodUid,
+        name: &ContainerName,
+        attempt: u32,
+        signal: i32,
+        all: bool,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+    /// Waits until the instance has ended; returns at once where it has. An error means that its shim is
+    /// gone or has never heard of it: look again.
+    fn wait_container(
+        &self,
+        uid: &PodUid,
+        name: &ContainerName,
+        attempt: u32,
+    ) -> impl Future<Output = PortResult<Exit>> + Send;
+    /// `Action::RemoveContainer`.
+    fn remove_container(
+        &self,
+        uid: &PodUid,
+        name: &ContainerName,
+        attempt: u32,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+    /// `Action::KillPodCgroup`.
+    fn kill_pod_cgroup(&self, uid: &PodUid) -> impl Future<Output = PortResult<()>> + Send;
+    /// `Action::RemoveSandbox`: goes on past an error, collects all, retries only what is left.
+    fn remove_sandbox(&self, uid: &PodUid) -> impl Future<Output = PortResult<()>> + Send;
+    /// `Action::RemoveLogs`.
+    fn remove_logs(&self, uid: &PodUid) -> impl Future<Output = PortResult<()>> + Send;
+}
+
+/// Images on this node.
+pub trait Images: Send + Sync + 'static {
+    /// Finds the image, or gets it if the policy allows.
+    fn ensure(
+        &self,
+        reference: &str,
+        policy: PullPolicy,
+    ) -> impl Future<Output = PortResult<ImageHandle>> + Send;
+}
+
+/// Pods' volumes.
+pub trait Volumes: Send + Sync + 'static {
+    /// UIDs of all pods that have volumes on the host.
+    fn list(&self) -> impl Future<Output = PortResult<Vec<PodUid>>> + Send;
+    /// (prepared, present): see [`Observed::volumes_ready`] and [`Observed::volumes_present`].
+    fn observe(&self, uid: &PodUid) -> impl Future<Output = PortResult<(bool, bool)>> + Send;
+    /// `Action::PrepareVolumes`.
+    fn prepare(&self, pod: &PodContext) -> impl Future<Output = PortResult<()>> + Send;
+    /// The mounts of one container; sub-paths are resolved beneath their volume and pinned.
+    fn mounts(
+        &self,
+        pod: &PodContext,
+        container: &ContainerName,
+    ) -> impl Future<Output = PortResult<Vec<BindMount>>> + Send;
+    /// `Action::RemoveVolumes`.
+    fn remove(&self, uid: &PodUid) -> impl Future<Output = PortResult<()>> + Send;
+}
+
+/// A record as the store found it.
+#[derive(Debug)]
+pub enum Stored {
+    /// Whole.
+    Whole(PodIdentity, Option<Progress>),
+    /// Set aside as damaged; where it went and why.
+    Damaged {
+        /// The pod, as far as the file's name tells.
+        uid: Option<PodUid>,
+        /// Where the file lies now.
+        set_aside: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// Pods' records.
+pub trait Records: Send + Sync + 'static {
+    /// All records; damaged ones are set aside and reported.
+    fn load(&self) -> impl Future<Output = PortResult<Vec<Stored>>> + Send;
+    /// Writes an identity durably: synced, renamed, directory synced.
+    fn save_identity(&self, identity: &PodIdentity) -> impl Future<Output = PortResult<()>> + Send;
+    /// Writes the progress (gone with a reboot: renamed into place, not synced).
+    fn save_progress(&self, uid: &PodUid, progress: &Progress)
+    -> impl Future<Output = PortResult<()>> + Send;
+    /// Removes both.
+    fn remove(&self, uid: &PodUid) -> impl Future<Output = PortResult<()>> + Send;
+}
