@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pinnace_api::pod::{MountPropagation, PullPolicy};
 use pinnace_api::{ContainerName, Pod, PodUid};
@@ -238,4 +239,45 @@ pub trait Records: Send + Sync + 'static {
     -> impl Future<Output = PortResult<()>> + Send;
     /// Removes both.
     fn remove(&self, uid: &PodUid) -> impl Future<Output = PortResult<()>> + Send;
+}
+
+/// How many pods are in each phase, for [`Telemetry::pod_phases`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PhaseCounts {
+    /// Accepted, and not all of its containers have run yet.
+    pub pending: u64,
+    /// On this node, with at least one container running, starting or restarting.
+    pub running: u64,
+    /// All containers ended with success and stay ended.
+    pub succeeded: u64,
+    /// Ended, and at least one container with a failure.
+    pub failed: u64,
+    /// Its state cannot be had.
+    pub unknown: u64,
+}
+
+/// What happened, told to whoever measures it. Nothing here waits or fails.
+pub trait Telemetry: Send + Sync + 'static {
+    /// A pod runs for the first time; `took` counts from when its manifest was seen.
+    fn pod_started(&self, took: Duration);
+    /// A container was started again after it had ended.
+    fn container_restarted(&self);
+    /// Admission answered for a pod: its verdict in one word, and Kubernetes' reason (empty where it has none).
+    fn admission_verdict(&self, verdict: &'static str, reason: &str);
+    /// An operation failed, such as [`PortError::operation`].
+    fn error(&self, operation: &'static str);
+    /// How many pods are in each phase now.
+    fn pod_phases(&self, counts: PhaseCounts);
+}
+
+/// Measures nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoTelemetry;
+
+impl Telemetry for NoTelemetry {
+    fn pod_started(&self, _took: Duration) {}
+    fn container_restarted(&self) {}
+    fn admission_verdict(&self, _verdict: &'static str, _reason: &str) {}
+    fn error(&self, _operation: &'static str) {}
+    fn pod_phases(&self, _counts: PhaseCounts) {}
 }
