@@ -14,6 +14,7 @@
 //! | [`ports`] | what the adapters must be able to do |
 
 pub mod event;
+pub mod host;
 pub mod pod;
 pub mod ports;
 pub mod resources;
