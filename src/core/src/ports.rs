@@ -214,6 +214,10 @@ pub trait Volumes: Send + Sync + 'static {
 
 /// A record as the store found it.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "few exist, and only while the agent starts"
+)]
 pub enum Stored {
     /// Whole.
     Whole(PodIdentity, Option<Progress>),
@@ -237,7 +241,7 @@ pub trait Records: Send + Sync + 'static {
     /// Writes the progress (gone with a reboot: renamed into place, not synced).
     fn save_progress(&self, uid: &PodUid, progress: &Progress)
     -> impl Future<Output = PortResult<()>> + Send;
-    /// Removes both.
+    /// Removes both, the identity first: a progress record alone is left over and never believed.
     fn remove(&self, uid: &PodUid) -> impl Future<Output = PortResult<()>> + Send;
 }
 

@@ -41,14 +41,15 @@ pub enum Action {
         /// The instance.
         attempt: u32,
     },
-    /// Sends SIGKILL to all processes of the instance.
+    /// Sends SIGKILL to all processes of the instance; its exit is not waited for.
     KillContainer {
         /// The container.
         name: ContainerName,
         /// The instance.
         attempt: u32,
     },
-    /// Ends all processes in the pod's cgroup: the shim is dead.
+    /// Ends all processes in the pod's cgroup, and returns once it is empty: the shim is dead, or the sandbox
+    /// is not whole.
     KillPodCgroup,
     /// Deletes task, root file system and bundle of an instance that ended, was never started or was lost.
     /// Its log stays.

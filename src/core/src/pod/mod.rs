@@ -18,13 +18,25 @@
 //! - teardown goes on past an error and retries only what is left.
 
 pub mod action;
+mod failure;
+mod finish;
+mod instances;
 pub mod observed;
+mod plan;
+mod policy;
 pub mod record;
+mod restart;
+mod sketch;
+mod start;
+mod terminate;
 
 pub use action::{Action, Plan};
 pub use observed::{ContainerSeen, Exit, InstanceState, Observed, SandboxState, ShimState};
+pub use plan::plan;
+pub use policy::{Backoff, Policy};
 pub use record::{
-    ContainerProgress, Failure, FailureReason, Finished, Origin, PodIdentity, Progress, Record, Termination,
+    ContainerProgress, Eviction, FailedStep, Failure, FailureReason, Finished, Origin, PodIdentity, Progress,
+    Record, Termination,
 };
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! What the host shows of one pod.
 
+use std::collections::BTreeMap;
+
 use pinnace_api::ContainerName;
 
 use crate::time::WallMillis;
@@ -17,6 +19,10 @@ pub struct Observed {
     pub volumes_ready: bool,
     /// Mounts, directories or files of the pod's volumes are there.
     pub volumes_present: bool,
+    /// The highest attempt of each container that left a log, `<attempt>.log` or a rotated one. Logs outlast
+    /// a reboot, so they alone tell then what has run. An instance whose creation failed and was cleaned up
+    /// must leave no log, or it counts as one that ran.
+    pub log_attempts: BTreeMap<ContainerName, u32>,
 }
 
 /// The pod's sandbox: pinned namespaces, pod cgroup, run directory.

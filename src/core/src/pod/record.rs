@@ -1,6 +1,6 @@
 //! What is recorded of a pod, because the host cannot show it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pinnace_api::{ContainerName, Document, Namespace, ObjectKey, ObjectName, PodUid};
 
@@ -81,6 +81,11 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// What is recorded of one container; of one that has not begun, nothing.
+    pub fn container(&self, name: &ContainerName) -> Option<&ContainerProgress> {
+        self.containers.get(name)
+    }
+
     /// Of a pod that has not begun.
     pub fn new(boot: BootId) -> Self {
         Self {
@@ -109,17 +114,37 @@ pub struct ContainerProgress {
 }
 
 /// A termination under way.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Termination {
     /// When it was decided.
     pub since: Now,
     /// When SIGKILL follows.
     pub deadline: BootMillis,
+    /// The pod stays listed as Failed with this reason; `None`: it is removed altogether.
+    #[serde(default)]
+    pub eviction: Option<Eviction>,
+    /// Containers that the stop signal was sent to.
+    #[serde(default)]
+    pub signalled: BTreeSet<ContainerName>,
+    /// Containers that SIGKILL was sent to, and when last.
+    #[serde(default)]
+    pub killed: BTreeMap<ContainerName, BootMillis>,
+}
+
+/// Why a pod is ended that stays listed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Eviction {
+    /// Kubernetes' reason, such as `TaintManagerEviction` or `Evicted`.
+    pub reason: Option<String>,
+    /// A sentence for people.
+    pub message: Option<String>,
 }
 
 /// A try that failed, and when the next may follow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
+    /// What was tried.
+    pub step: FailedStep,
     /// Kubernetes' waiting reason.
     pub reason: FailureReason,
     /// A sentence for people, the whole chain.
@@ -130,6 +155,19 @@ pub struct Failure {
     pub failed_at: BootMillis,
     /// When the next may be made.
     pub retry_at: BootMillis,
+}
+
+/// The kind of action that failed; it decides what the failure holds up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailedStep {
+    /// Sandbox, volumes or a container could not be made: holds up what would be made.
+    Create,
+    /// A created container could not be started: that instance counts as ended (`StartError`).
+    Start,
+    /// Something could not be stopped or removed: holds up its further removal.
+    End,
+    /// A record could not be written: holds up everything that must be recorded first.
+    Save,
 }
 
 /// Kubernetes' reasons for a container or pod that waits.

@@ -1,0 +1,112 @@
+//! What a worker keeps of an action's outcome until its next question.
+//!
+//! A failure of an action that names a container belongs to that container and holds up nothing else; any
+//! other belongs to the pod. It goes when an action of its kind goes through, or when what is wanted changes.
+
+use pinnace_api::ContainerName;
+
+use super::action::Action;
+use super::policy::Policy;
+use super::record::{FailedStep, Failure, FailureReason, Record};
+use crate::time::Now;
+
+impl Action {
+    /// The container that the action is about, if it is about one.
+    pub fn container(&self) -> Option<&ContainerName> {
+        match self {
+            Action::CreateContainer { name, .. }
+            | Action::StartContainer { name, .. }
+            | Action::StopContainer { name, .. }
+            | Action::KillContainer { name, .. }
+            | Action::RemoveContainer { name, .. }
+            | Action::NoteExit { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The kind of action, for its failures.
+    pub fn step(&self) -> FailedStep {
+        match self {
+            Action::SaveProgress(_) | Action::SaveFinished(_) | Action::NoteExit { .. } => FailedStep::Save,
+            Action::CreateSandbox { .. } | Action::PrepareVolumes | Action::CreateContainer { .. } => {
+                FailedStep::Create
+            }
+            Action::StartContainer { .. } => FailedStep::Start,
+            Action::StopContainer { .. }
+            | Action::KillContainer { .. }
+            | Action::KillPodCgroup
+            | Action::RemoveContainer { .. }
+            | Action::RemoveSandbox
+            | Action::RemoveVolumes
+            | Action::RemoveLogs
+            | Action::ForgetRecord => FailedStep::End,
+        }
+    }
+}
+
+impl Record {
+    /// Takes note that `action` failed, with Kubernetes' reason and the whole chain of causes.
+    pub fn failed(
+        &mut self,
+        action: &Action,
+        reason: FailureReason,
+        message: String,
+        policy: &Policy,
+        now: Now,
+    ) {
+        let step = action.step();
+        let previous = match action.container() {
+            Some(name) => self.failures.get(name),
+            None => self.pod_failure.as_ref(),
+        };
+        let tries = previous
+            .filter(|failure| failure.step == step)
+            .map_or(0, |failure| failure.tries)
+            .saturating_add(1);
+        let retry_at = now.boot.after(policy.retry_millis(step, reason, tries));
+        let failure = Failure {
+            step,
+            reason,
+            message,
+            tries,
+            failed_at: now.boot,
+            retry_at,
+        };
+        match action.container() {
+            Some(name) => {
+                self.failures.insert(name.clone(), failure);
+            }
+            None => self.pod_failure = Some(failure),
+        }
+    }
+
+    /// Takes note that `action` went through.
+    pub fn succeeded(&mut self, action: &Action) {
+        let step = action.step();
+        // A new instance, or one that runs, has nothing to do with why an older one could not be started.
+        let ends = |failure: &Failure| {
+            failure.step == step || (step == FailedStep::Create && failure.step == FailedStep::Start)
+        };
+        match action.container() {
+            Some(name) => {
+                if self.failures.get(name).is_some_and(ends) {
+                    self.failures.remove(name);
+                }
+            }
+            None => {
+                if self.pod_failure.as_ref().is_some_and(ends) {
+                    self.pod_failure = None;
+                }
+            }
+        }
+    }
+
+    /// Forgets all failures, so that everything is tried at once: what is wanted has changed, or an image
+    /// that was missed has come.
+    pub fn try_at_once(&mut self) {
+        self.pod_failure = None;
+        // A failed start is the instance's end, which only taking note of it may forget.
+        self.failures
+            .retain(|_, failure| failure.step == FailedStep::Start);
+    }
+}

@@ -1,0 +1,167 @@
+//! A pod that shall run: sandbox, volumes, then each container by itself.
+
+use pinnace_api::{ContainerName, Pod};
+
+use super::action::Action;
+use super::finish;
+use super::instances::{self, Instance, Life};
+use super::observed::{SandboxState, ShimState};
+use super::restart;
+use super::sketch::Sketch;
+
+/// Plans for a pod that is neither finished nor terminating.
+pub(super) fn run(sketch: &mut Sketch<'_>, pod: &Pod) {
+    if !sketch.pod_may_try() {
+        return;
+    }
+    let (mut found, orphans) = instances::sort_out(sketch);
+    instances::take_note(sketch, pod, &found, orphans, true);
+    if let Some(finished) = finish::end_of(sketch.progress(), pod, &found) {
+        sketch.push(Action::SaveFinished(finished));
+        finish::clear(sketch, &found);
+        return;
+    }
+    let mut has_sandbox = sketch.observed.sandbox != SandboxState::Absent;
+    if needs_new_sandbox(sketch) {
+        if !remove_sandbox(sketch, &found) {
+            return;
+        }
+        found.clear();
+        has_sandbox = false;
+    }
+    if !has_sandbox {
+        let attempt = sketch.progress().sandbox_attempt;
+        sketch.push(Action::CreateSandbox { attempt });
+    }
+    if !sketch.observed.volumes_ready {
+        sketch.push(Action::PrepareVolumes);
+    }
+    for container in &pod.spec.containers {
+        let own: Vec<&Instance> = found.iter().filter(|one| one.name == container.name).collect();
+        bring_up(sketch, pod, &container.name, &own);
+    }
+    let strangers = |one: &&Instance| pod.spec.containers.iter().all(|known| known.name != one.name);
+    for stranger in found.iter().filter(strangers) {
+        clear_away(sketch, stranger);
+    }
+}
+
+/// The sandbox, or what is left of one, cannot carry the pod.
+fn needs_new_sandbox(sketch: &Sketch<'_>) -> bool {
+    let observed = sketch.observed;
+    match observed.sandbox {
+        SandboxState::Ready { .. } => observed.shim == ShimState::Dead,
+        SandboxState::Broken => true,
+        SandboxState::Absent => observed.shim != ShimState::Absent || !observed.containers.is_empty(),
+    }
+}
+
+/// Removes all that is left of the sandbox, whose successor gets the next number; false if held up.
+fn remove_sandbox(sketch: &mut Sketch<'_>, found: &[Instance]) -> bool {
+    let mut held_up = false;
+    for instance in found {
+        held_up |= !clear_away(sketch, instance);
+    }
+    if held_up {
+        return false;
+    }
+    let current = match sketch.observed.sandbox {
+        SandboxState::Ready { attempt } => attempt,
+        SandboxState::Broken | SandboxState::Absent => 0,
+    };
+    let progress = sketch.change();
+    progress.sandbox_attempt = progress.sandbox_attempt.max(current).saturating_add(1);
+    sketch.save();
+    sketch.push(Action::RemoveSandbox);
+    true
+}
+
+/// Removes an instance that is of no use any more; false if it is not gone after that.
+fn clear_away(sketch: &mut Sketch<'_>, instance: &Instance) -> bool {
+    if !sketch.may_try(&instance.name) {
+        return false;
+    }
+    let (name, attempt) = (instance.name.clone(), instance.attempt);
+    if instance.lives() {
+        sketch.push(Action::KillContainer { name, attempt });
+        return false;
+    }
+    sketch.push(Action::RemoveContainer { name, attempt });
+    true
+}
+
+/// One container of a whole sandbox: at most one instance lives, and the newest decides.
+fn bring_up(sketch: &mut Sketch<'_>, pod: &Pod, name: &ContainerName, own: &[&Instance]) {
+    let Some((newest, older)) = own.split_last() else {
+        return create_if_due(sketch, pod, name, 0);
+    };
+    for instance in older {
+        if !clear_away(sketch, instance) {
+            return;
+        }
+    }
+    let attempt = newest.attempt;
+    match &newest.life {
+        Life::Running if !is_used(sketch, newest) => {}
+        Life::Running => {
+            clear_away(sketch, newest);
+        }
+        Life::Created => {
+            if sketch.may_try(name) {
+                sketch.push(Action::StartContainer {
+                    name: name.clone(),
+                    attempt,
+                });
+            }
+        }
+        Life::Claimed => {
+            if clear_away(sketch, newest) {
+                create(sketch, name, attempt);
+            }
+        }
+        Life::Ended(_) | Life::Used => {
+            if clear_away(sketch, newest) {
+                create_if_due(sketch, pod, name, attempt.saturating_add(1));
+            }
+        }
+    }
+}
+
+/// It runs although its end was recorded (a start that was given up came through late).
+fn is_used(sketch: &Sketch<'_>, instance: &Instance) -> bool {
+    sketch
+        .progress()
+        .container(&instance.name)
+        .is_some_and(|progress| instance.attempt < progress.next_attempt)
+}
+
+/// Makes the next instance, numbered `at_least`, if the restart policy and the back-off allow.
+fn create_if_due(sketch: &mut Sketch<'_>, pod: &Pod, name: &ContainerName, at_least: u32) {
+    let mut attempt = at_least;
+    if let Some(progress) = sketch.progress().container(name) {
+        attempt = attempt.max(progress.next_attempt);
+        if let Some((_, exit)) = &progress.last_exit {
+            if restart::ended_for_good(pod.spec.restart_policy, exit) {
+                return;
+            }
+            let due = restart::due(progress);
+            if due > sketch.now.boot {
+                return sketch.wake(due);
+            }
+        }
+    }
+    if sketch.may_try(name) {
+        create(sketch, name, attempt);
+    }
+}
+
+fn create(sketch: &mut Sketch<'_>, name: &ContainerName, attempt: u32) {
+    sketch.push(Action::CreateContainer {
+        name: name.clone(),
+        attempt,
+    });
+    sketch.push(Action::StartContainer {
+        name: name.clone(),
+        attempt,
+    });
+}
