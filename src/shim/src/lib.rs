@@ -1,3 +1,4 @@
-//! The per-pod supervisor's library: the protocol that the agent and every shim speak.
+//! The per-pod supervisor, and the protocol that the agent and every shim speak.
 
+pub mod logs;
 pub mod protocol;
