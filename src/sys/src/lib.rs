@@ -10,6 +10,8 @@
 //! | [`file`](mod@file) | atomic and durable writes, bounded reads, locks |
 //! | [`tree`] | removal of whole trees, never through a link or across a mount |
 //! | [`path`] | opening and making paths beneath a directory descriptor |
+//! | [`mount`] | overlays, tmpfs, binds, the list of mounts |
+//! | [`namespace`] | namespaces pinned to files |
 //! | [`process`] | pidfds, start times, oom_score_adj, capabilities |
 //! | [`clock`] | the boot-time clock, the wall clock, the boot's id |
 //! | [`random`] | UUIDs |
@@ -18,6 +20,8 @@ pub mod clock;
 mod error;
 pub mod file;
 pub mod layout;
+pub mod mount;
+pub mod namespace;
 pub mod path;
 pub mod process;
 pub mod random;

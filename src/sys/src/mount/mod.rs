@@ -1,0 +1,171 @@
+//! Mounts, by the kernel's newer calls: made whole and only then put into place, so that nobody ever sees a
+//! mount half configured.
+//!
+//! Unmounting is by detaching: the place is free at once, and what still uses the mount goes on until it
+//! ends. Before that a mount is made private with all beneath it, so that nothing is unmounted at the place
+//! it was bound from.
+
+mod bind;
+mod overlay;
+mod table;
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
+    fsconfig_set_string, fsmount, fsopen, move_mount,
+};
+
+pub use bind::{BindOptions, Propagation, bind, bind_fd, set_propagation};
+pub use overlay::{Overlay, mount_overlay};
+pub use table::{MountEntry, mount_table, mounts_beneath, parse_mount_table};
+
+use crate::error::{Doing, SysError, SysResult};
+
+/// Mounts stacked on one place that are taken away in one call.
+const MAX_STACKED: u32 = 256;
+
+/// Mounts a file system in memory. `size_bytes` of `None` leaves the kernel's default, half of the memory.
+pub fn mount_tmpfs(target: &Path, size_bytes: Option<u64>, mode: u32) -> SysResult<()> {
+    tmpfs(size_bytes, mode)
+        .and_then(|mount| attach(&mount, target))
+        .doing_on("mount tmpfs on", target)
+}
+
+fn tmpfs(size_bytes: Option<u64>, mode: u32) -> Result<OwnedFd, Errno> {
+    let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(&context, "source", "tmpfs")?;
+    fsconfig_set_string(&context, "mode", format!("{mode:o}"))?;
+    if let Some(size) = size_bytes {
+        fsconfig_set_string(&context, "size", size.to_string())?;
+    }
+    fsconfig_create(&context)?;
+    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+}
+
+/// Puts a mount that is not yet anywhere into place; a link at the end of `target` is not followed.
+fn attach(mount: &OwnedFd, target: &Path) -> Result<(), Errno> {
+    move_mount(mount, "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+/// Whether something is mounted exactly there; a link is not followed, and nothing there is `false`.
+pub fn is_mountpoint(path: &Path) -> SysResult<bool> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+    match statx(CWD, path, flags, StatxFlags::empty()) {
+        Ok(found) if found.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT) => {
+            Ok(found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+        }
+        Ok(_) => Ok(mounts_beneath(path)?.iter().any(|mount| mount == path)),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+        Err(error) => Err(error).doing_on("stat", path),
+    }
+}
+
+/// Takes away all that is mounted exactly there, with what is mounted beneath it; nothing there is fine.
+pub fn unmount(path: &Path) -> SysResult<()> {
+    for _ in 0..MAX_STACKED {
+        if !is_mountpoint(path)? {
+            return Ok(());
+        }
+        let taken = bind::make_private(path)
+            .and_then(|()| rustix::mount::unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW));
+        match taken {
+            // Another may have been faster.
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(Errno::INVAL) if !is_mountpoint(path)? => return Ok(()),
+            Err(error) => return Err(error).doing_on("unmount", path),
+        }
+    }
+    Err(Errno::BUSY).doing_on("unmount", path)
+}
+
+/// Takes away all mounts at or beneath a path, the deepest first. Goes on past errors and returns them all.
+pub fn unmount_beneath(path: &Path) -> Result<Vec<PathBuf>, Vec<SysError>> {
+    let mounts = mounts_beneath(path).map_err(|error| vec![error])?;
+    let errors: Vec<SysError> = mounts.iter().filter_map(|mount| unmount(mount).err()).collect();
+    if errors.is_empty() {
+        Ok(mounts)
+    } else {
+        Err(errors)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes the test's mounts away even where the test fails.
+    pub(super) struct Place(pub tempfile::TempDir);
+
+    impl Place {
+        pub fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+        pub fn dir(&self, name: &str) -> PathBuf {
+            let path = self.0.path().join(name);
+            std::fs::create_dir_all(&path).unwrap();
+            path
+        }
+    }
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            let _ = unmount_beneath(self.0.path());
+        }
+    }
+
+    #[test]
+    fn a_tmpfs_has_its_size_and_mode_and_goes_without_a_trace() {
+        use std::os::unix::fs::MetadataExt;
+        let place = Place::new();
+        let target = place.dir("memory volume");
+        mount_tmpfs(&target, Some(1 << 20), 0o777).unwrap();
+        assert!(is_mountpoint(&target).unwrap());
+        assert_eq!(std::fs::metadata(&target).unwrap().mode() & 0o7777, 0o777);
+        std::fs::write(target.join("fits"), vec![1; 1 << 19]).unwrap();
+        let full = std::fs::write(target.join("too much"), vec![1; 1 << 20]).unwrap_err();
+        assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+        unmount(&target).unwrap();
+        unmount(&target).unwrap();
+        assert!(!is_mountpoint(&target).unwrap());
+        assert_eq!(mounts_beneath(place.0.path()).unwrap(), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn stacked_and_nested_mounts_all_go() {
+        let place = Place::new();
+        let target = place.dir("a");
+        mount_tmpfs(&target, None, 0o755).unwrap();
+        mount_tmpfs(&target, None, 0o755).unwrap();
+        let inner = place.dir("a/b\tc\\d");
+        mount_tmpfs(&inner, None, 0o755).unwrap();
+        let mounts = mounts_beneath(place.0.path()).unwrap();
+        assert_eq!(mounts.first(), Some(&inner));
+        assert_eq!(mounts.len(), 3);
+        unmount_beneath(place.0.path()).unwrap();
+        assert!(mounts_beneath(place.0.path()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_not_there_is_no_mount_point_and_unmounts_in_silence() {
+        let place = Place::new();
+        let absent = place.0.path().join("absent");
+        assert!(!is_mountpoint(&absent).unwrap());
+        unmount(&absent).unwrap();
+        unmount(place.0.path()).unwrap();
+    }
+
+    #[test]
+    fn a_link_to_a_mount_is_never_unmounted() {
+        let place = Place::new();
+        let target = place.dir("real");
+        mount_tmpfs(&target, None, 0o755).unwrap();
+        let link = place.0.path().join("link");
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        unmount(&link).unwrap();
+        assert!(is_mountpoint(&target).unwrap());
+    }
+}

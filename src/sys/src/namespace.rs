@@ -1,0 +1,313 @@
+//! Namespaces that live without a process: made in a thread of their own, which ends, and pinned by binding
+//! them to files.
+//!
+//! What is pinned is complete: the host name is set and the loopback interface is up before the file shows
+//! the namespace, so a crash in between leaves nothing that a later call would take for whole.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::sched::{CloneFlags, unshare};
+use rustix::fs::{CWD, FsWord, OFlags, openat};
+use rustix::net::netlink::SocketAddrNetlink;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with,
+    sockopt::{Timeout, set_socket_timeout},
+};
+
+use crate::error::{Doing, SysResult};
+use crate::file;
+use crate::mount;
+
+/// `NSFS_MAGIC` of the kernel.
+const NSFS: FsWord = 0x6e73_6673;
+/// The loopback interface is the first of every network namespace.
+const LOOPBACK_INDEX: i32 = 1;
+/// `NLM_F_REQUEST | NLM_F_ACK`.
+const REQUEST_FLAGS: u16 = 1 | 4;
+/// The kernel answers at once; this only keeps a thread from waiting for ever.
+const ANSWER_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// A kind of namespace that needs no process to be of use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamespaceKind {
+    /// Interfaces, addresses, rules, ports; made with its loopback up.
+    Network,
+    /// System V IPC and POSIX message queues.
+    Ipc,
+    /// Host name; made with the name asked for.
+    Uts,
+}
+
+impl NamespaceKind {
+    /// The kernel's name of it, as in `/proc/PID/ns`.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            NamespaceKind::Network => "net",
+            NamespaceKind::Ipc => "ipc",
+            NamespaceKind::Uts => "uts",
+        }
+    }
+
+    fn flag(self) -> CloneFlags {
+        match self {
+            NamespaceKind::Network => CloneFlags::CLONE_NEWNET,
+            NamespaceKind::Ipc => CloneFlags::CLONE_NEWIPC,
+            NamespaceKind::Uts => CloneFlags::CLONE_NEWUTS,
+        }
+    }
+}
+
+/// A namespace and the file that keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin {
+    /// What is made.
+    pub kind: NamespaceKind,
+    /// Where it is bound; its directory must be there.
+    pub path: PathBuf,
+}
+
+/// Makes and pins those of the namespaces that are not pinned yet. A UTS namespace that is made gets
+/// `hostname`, where one is given.
+pub fn pin(pins: &[Pin], hostname: Option<&str>) -> SysResult<()> {
+    let mut missing = Vec::new();
+    for pin in pins {
+        if !is_pinned(&pin.path)? {
+            missing.push(pin.clone());
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let hostname = hostname.map(str::to_owned);
+    let maker = std::thread::Builder::new()
+        .name("namespaces".to_owned())
+        .spawn(move || make_and_bind(&missing, hostname.as_deref()))
+        .doing("start a thread to make", "namespaces")?;
+    match maker.join() {
+        Ok(made) => made,
+        Err(_) => Err(io::Error::other("the thread ended early")).doing("make", "namespaces"),
+    }
+}
+
+/// Whether a namespace is pinned to this file.
+pub fn is_pinned(path: &Path) -> SysResult<bool> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let found =
+        openat(CWD, path, flags, rustix::fs::Mode::empty()).and_then(|file| rustix::fs::fstatfs(&file));
+    match found {
+        Ok(found) => Ok(found.f_type == NSFS),
+        Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Ok(false),
+        Err(error) => Err(error).doing_on("stat the namespace", path),
+    }
+}
+
+/// Lets go of a namespace and removes its file; nothing there is fine. The kernel takes the namespace down
+/// when its last user is gone, later and by itself.
+pub fn unpin(path: &Path) -> SysResult<()> {
+    mount::unmount(path)?;
+    file::remove_file(path)
+}
+
+/// Runs in a thread that ends right after, so what it unshares concerns no other.
+fn make_and_bind(pins: &[Pin], hostname: Option<&str>) -> SysResult<()> {
+    let flags = pins.iter().map(|pin| pin.kind.flag()).collect::<CloneFlags>();
+    unshare(flags).doing("make", "namespaces")?;
+    if flags.contains(CloneFlags::CLONE_NEWUTS)
+        && let Some(hostname) = hostname
+    {
+        nix::unistd::sethostname(hostname).doing("set the host name", hostname)?;
+    }
+    if flags.contains(CloneFlags::CLONE_NEWNET) {
+        loopback_up().doing("set up", "the loopback interface")?;
+    }
+    for pin in pins {
+        let source = PathBuf::from(format!("/proc/thread-self/ns/{}", pin.kind.file_name()));
+        create_empty(&pin.path)?;
+        mount::bind(&source, &pin.path, mount::BindOptions::default())?;
+    }
+    Ok(())
+}
+
+fn create_empty(path: &Path) -> SysResult<File> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o444)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)
+        .doing_on("create", path)
+}
+
+/// Asks by netlink: RTM_NEWLINK on the first interface, with IFF_UP set.
+fn loopback_up() -> io::Result<()> {
+    let socket = socket_with(
+        AddressFamily::NETLINK,
+        SocketType::RAW,
+        SocketFlags::CLOEXEC,
+        None, // NETLINK_ROUTE, the protocol 0
+    )?;
+    set_socket_timeout(&socket, Timeout::Recv, Some(ANSWER_LIMIT))?;
+    let up = libc::IFF_UP.cast_unsigned();
+    let mut request = Vec::with_capacity(32);
+    request.extend_from_slice(&32_u32.to_ne_bytes());
+    request.extend_from_slice(&libc::RTM_NEWLINK.to_ne_bytes());
+    request.extend_from_slice(&REQUEST_FLAGS.to_ne_bytes());
+    request.extend_from_slice(&1_u32.to_ne_bytes());
+    request.extend_from_slice(&[0; 8]);
+    request.extend_from_slice(&LOOPBACK_INDEX.to_ne_bytes());
+    request.extend_from_slice(&up.to_ne_bytes());
+    request.extend_from_slice(&up.to_ne_bytes());
+    sendto(
+        &socket,
+        &request,
+        SendFlags::empty(),
+        &SocketAddrNetlink::new(0, 0),
+    )?;
+    let mut answer = [0_u8; 256];
+    let (_, length) = recv(&socket, &mut answer, RecvFlags::empty())?;
+    read_acknowledgement(&answer[..length])
+}
+
+/// The answer is an NLMSG_ERROR whose number is 0 or negative.
+fn read_acknowledgement(answer: &[u8]) -> io::Result<()> {
+    let malformed = || io::Error::new(io::ErrorKind::InvalidData, "malformed netlink answer");
+    let kind = answer.get(4..6).ok_or_else(malformed)?;
+    let code = answer.get(16..20).and_then(|code| <[u8; 4]>::try_from(code).ok());
+    let code = i32::from_ne_bytes(code.ok_or_else(malformed)?);
+    if i32::from(u16::from_ne_bytes([kind[0], kind[1]])) != libc::NLMSG_ERROR {
+        return Err(malformed());
+    }
+    match code {
+        0 => Ok(()),
+        code => Err(io::Error::from_raw_os_error(code.saturating_neg())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+    use std::time::Instant;
+
+    use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+    use super::*;
+
+    struct Pins(tempfile::TempDir);
+
+    impl Pins {
+        fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+        fn path(&self, name: &str) -> PathBuf {
+            self.0.path().join(name)
+        }
+        fn all(&self) -> Vec<Pin> {
+            let kinds = [NamespaceKind::Network, NamespaceKind::Ipc, NamespaceKind::Uts];
+            let pin = |kind: NamespaceKind| Pin {
+                kind,
+                path: self.path(kind.file_name()),
+            };
+            kinds.into_iter().map(pin).collect()
+        }
+    }
+
+    impl Drop for Pins {
+        fn drop(&mut self) {
+            let _ = mount::unmount_beneath(self.0.path());
+        }
+    }
+
+    fn inside<T: Send + 'static>(path: &Path, look: impl FnOnce() -> T + Send + 'static) -> T {
+        let file = File::open(path).unwrap();
+        let thread = std::thread::spawn(move || {
+            use std::os::fd::AsFd;
+            move_into_link_name_space(file.as_fd(), None::<LinkNameSpaceType>).unwrap();
+            look()
+        });
+        thread.join().unwrap()
+    }
+
+    #[test]
+    fn pinned_namespaces_are_new_complete_and_ours_stay() {
+        let own = |kind: &str| std::fs::metadata(format!("/proc/self/ns/{kind}")).unwrap().ino();
+        let before: Vec<u64> = ["net", "ipc", "uts"].map(own).to_vec();
+        let pins = Pins::new();
+        pin(&pins.all(), Some("pod-name")).unwrap();
+        assert_eq!(["net", "ipc", "uts"].map(own).to_vec(), before);
+        for (pinned, own) in pins.all().iter().zip(&before) {
+            assert!(is_pinned(&pinned.path).unwrap());
+            assert_ne!(std::fs::metadata(&pinned.path).unwrap().ino(), *own);
+        }
+        let hostname = inside(&pins.path("uts"), || nix::unistd::gethostname().unwrap());
+        assert_eq!(hostname.to_str(), Some("pod-name"));
+        let connected = inside(&pins.path("net"), || {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            std::net::TcpStream::connect(listener.local_addr().unwrap()).is_ok()
+        });
+        assert!(connected, "loopback carries connections");
+    }
+
+    #[test]
+    fn pinning_again_keeps_what_is_there_and_adds_what_is_missing() {
+        let pins = Pins::new();
+        let all = pins.all();
+        pin(&all[..1], None).unwrap();
+        let first = std::fs::metadata(&all[0].path).unwrap().ino();
+        // A crash between the file's creation and the bind leaves an empty file.
+        std::fs::write(&all[1].path, b"").unwrap();
+        assert!(!is_pinned(&all[1].path).unwrap());
+        pin(&all, Some("again")).unwrap();
+        assert_eq!(std::fs::metadata(&all[0].path).unwrap().ino(), first);
+        assert!(all.iter().all(|pin| is_pinned(&pin.path).unwrap()));
+    }
+
+    #[test]
+    fn unpinning_leaves_no_file_and_may_be_repeated() {
+        let pins = Pins::new();
+        let all = pins.all();
+        pin(&all, None).unwrap();
+        for pin in all.iter().chain(&all) {
+            unpin(&pin.path).unwrap();
+            assert!(!is_pinned(&pin.path).unwrap() && !pin.path.exists());
+        }
+    }
+
+    #[test]
+    fn pinning_fails_by_name_where_the_directory_is_missing() {
+        let pins = Pins::new();
+        let path = pins.path("absent/net");
+        let absent = Pin {
+            kind: NamespaceKind::Network,
+            path: path.clone(),
+        };
+        let error = pin(&[absent], None).unwrap_err();
+        assert!(error.is_not_found());
+        assert_eq!(error.object, path.display().to_string());
+    }
+
+    #[test]
+    fn a_refused_request_is_an_error() {
+        let mut answer = vec![0_u8; 36];
+        answer[4..6].copy_from_slice(&2_u16.to_ne_bytes());
+        read_acknowledgement(&answer).unwrap();
+        answer[16..20].copy_from_slice(&(-libc::EPERM).to_ne_bytes());
+        let error = read_acknowledgement(&answer).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EPERM));
+        assert!(read_acknowledgement(&answer[..10]).is_err());
+    }
+
+    #[test]
+    fn pinning_all_three_is_a_matter_of_milliseconds() {
+        let pins = Pins::new();
+        let begun = Instant::now();
+        pin(&pins.all(), Some("quick")).unwrap();
+        let taken = begun.elapsed();
+        println!("three namespaces made and pinned in {taken:?}");
+        // Far above what it takes, for machines under load.
+        assert!(taken.as_secs() < 5, "{taken:?}");
+    }
+}
