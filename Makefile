@@ -1,0 +1,61 @@
+# pinnace: `make help` lists the targets. Run as root on Debian; what is missing is installed by apt-get.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+DESTDIR ?=
+PREFIX ?= /usr
+
+.PHONY: help build demo test check bench audit deb install deps-build deps-run deps-test clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+build: deps-build ## build target/release/pinnace and pinnace-shim
+	$(CARGO) build --release --locked -p pinnace -p pinnace-shim
+
+demo: build deps-run ## run the example manifests on a node of their own, and leave nothing behind
+	TARGET=$(TARGET) packaging/demo/run
+
+test: deps-build deps-run deps-test ## all tests, those that need root included
+	$(CARGO) build --locked -p pinnace -p pinnace-shim
+	$(CARGO) test --locked --workspace --no-fail-fast
+
+check: deps-build ## format, lints, documentation
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
+
+bench: build deps-run ## measure the budgets beside what a user would run instead; rewrites docs/SPECIFICATION.md
+	TARGET=$(TARGET) packaging/bench/run
+
+audit: ## licences and advisories of every dependency (installs cargo-deny where it is missing)
+	command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
+	$(CARGO) deny --workspace check
+
+deb: build ## build the Debian package (installs cargo-deb where it is missing)
+	command -v cargo-deb >/dev/null || $(CARGO) install --locked cargo-deb
+	$(CARGO) deb --no-build -p pinnace --output $(TARGET)/debian/
+
+install: build ## install program, shim, unit and default configuration under DESTDIR
+	install -D -m 0755 $(TARGET)/release/pinnace $(DESTDIR)$(PREFIX)/bin/pinnace
+	install -D -m 0755 $(TARGET)/release/pinnace-shim $(DESTDIR)$(PREFIX)/bin/pinnace-shim
+	install -D -m 0644 systemd/pinnace.service $(DESTDIR)$(PREFIX)/lib/systemd/system/pinnace.service
+	install -D -m 0644 config/config.yaml $(DESTDIR)/etc/pinnace/config.yaml
+	install -d -m 0755 $(DESTDIR)/etc/pinnace/config.d $(DESTDIR)/etc/pinnace/manifests
+	install -d -m 0711 $(DESTDIR)/var/lib/pinnace
+	install -d -m 0755 $(DESTDIR)/var/lib/pinnace/bundles
+
+deps-build:
+	@packaging/deps build
+
+deps-run:
+	@packaging/deps run
+
+deps-test:
+	@packaging/deps test
+
+clean: ## remove what cargo built
+	$(CARGO) clean
