@@ -10,11 +10,15 @@
 //! | [`admission`] | whether a pod belongs on this node, and in which words it does not |
 //! | [`controllers`] | which pods a DaemonSet makes here |
 //! | [`resources`] | requests and limits as the kernel's values; QoS; oom_score_adj |
+//! | [`config`] | what may be set, whether it is right, and what a reload changes |
 //! | [`node`] | what this node is: labels, taints, capacity, allocatable |
 //! | [`ports`] | what the adapters must be able to do |
 
+pub mod admission;
+pub mod config;
 pub mod event;
 pub mod host;
+pub mod node;
 pub mod pod;
 pub mod ports;
 pub mod resources;

@@ -25,6 +25,36 @@ impl BootMillis {
 )]
 pub struct WallMillis(pub u64);
 
+impl WallMillis {
+    /// As Kubernetes writes a time: UTC, whole seconds, `2026-01-31T09:05:00Z`.
+    pub fn rfc3339(self) -> String {
+        let seconds = self.0 / 1000;
+        let (year, month, day) = civil(seconds / 86_400);
+        let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+}
+
+/// Year, month and day of the Gregorian calendar, `days` after 1970-01-01.
+///
+/// Years are counted from March, so that the leap day is a year's last; 719,468 days lie between the first of
+/// March of the year 0 and 1970-01-01.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    (year, month, day)
+}
+
 /// Both clocks, read together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Now {
@@ -38,3 +68,24 @@ pub struct Now {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct BootId(pub String);
+
+#[cfg(test)]
+mod tests {
+    use super::WallMillis;
+
+    #[test]
+    fn times_are_written_as_kubernetes_writes_them() {
+        let cases = [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399_999, "2000-02-28T23:59:59Z"),
+            (951_782_400_000, "2000-02-29T00:00:00Z"),
+            (951_868_800_000, "2000-03-01T00:00:00Z"),
+            (1_709_251_199_000, "2024-02-29T23:59:59Z"),
+            (1_767_225_599_000, "2025-12-31T23:59:59Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00Z"),
+        ];
+        for (millis, text) in cases {
+            assert_eq!(WallMillis(millis).rfc3339(), text);
+        }
+    }
+}

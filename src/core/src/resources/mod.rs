@@ -1,0 +1,26 @@
+//! Requests and limits as the kernel's values, in the kubelet's arithmetic.
+//!
+//! | part | answers |
+//! | --- | --- |
+//! | [`qos`] | the pod's class |
+//! | [`requests`] | what a pod counts for on its node |
+//! | [`cgroup`] | values for the cgroups of a container and of its pod |
+//! | [`oom`] | `oom_score_adj` of a container's processes |
+//!
+//! All is integer arithmetic that rounds as the kubelet does, saturates at the ends, and never fails: absurd
+//! amounts were refused when the manifest was read.
+
+pub mod cgroup;
+pub mod oom;
+pub mod qos;
+pub mod requests;
+
+pub use cgroup::{CgroupPolicy, CgroupValues, container_values, pod_values};
+pub use oom::oom_score_adj;
+pub use qos::{QosClass, qos_class};
+pub use requests::{Requests, pod_requests};
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
