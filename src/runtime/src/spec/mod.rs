@@ -1,0 +1,219 @@
+//! From a pod's container to the OCI runtime's `config.json`. Pure: all that the host decides is in [`Host`].
+//!
+//! | part | says |
+//! | --- | --- |
+//! | [`process`] | arguments, environment, working directory by Kubernetes' rules |
+//! | [`user`] | user and groups |
+//! | [`capabilities`] | capabilities |
+//! | [`mounts`] | what is mounted, in which order |
+//! | [`devices`] | device nodes of the privileged |
+//! | [`seccomp`] | the default profile |
+//! | [`oci`] | the document's types |
+
+pub mod capabilities;
+pub mod devices;
+pub mod mounts;
+pub mod oci;
+pub mod process;
+pub mod seccomp;
+pub mod user;
+
+use std::collections::BTreeMap;
+
+use pinnace_api::Pod;
+use pinnace_api::pod::Container;
+use pinnace_core::ports::BindMount;
+use pinnace_core::resources::CgroupValues;
+
+use capabilities::CapabilitySet;
+pub use mounts::PodFiles;
+pub use process::ImageDefaults;
+
+/// What of the host and of this process goes into every container's specification.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// What this process may hand on.
+    pub capabilities: CapabilitySet,
+    /// Its own `oom_score_adj`: without CAP_SYS_RESOURCE nobody below it gets a lower one.
+    pub oom_score_adj: i32,
+    /// cgroup v2 alone.
+    pub unified_cgroups: bool,
+    /// cgroup v1 counts swap.
+    pub swap_accounting: bool,
+    /// The default seccomp profile can be used.
+    pub seccomp: bool,
+    /// `x86_64`, `aarch64`.
+    pub architecture: &'static str,
+    /// The host's own name, for pods in its network.
+    pub hostname: String,
+}
+
+/// The namespaces of a pod: files that pin them, `None` where it uses the host's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Namespaces {
+    pub network: Option<String>,
+    pub ipc: Option<String>,
+    pub uts: Option<String>,
+}
+
+/// All that one container's specification is made of.
+#[derive(Debug)]
+pub struct Input<'a> {
+    pub pod: &'a Pod,
+    pub container: &'a Container,
+    pub image: &'a ImageDefaults,
+    /// The pod's variables in order, complete.
+    pub env: &'a [(String, String)],
+    /// The user, looked up by [`user::resolve`].
+    pub user: oci::User,
+    pub root_path: String,
+    pub files: &'a PodFiles,
+    pub volumes: &'a [BindMount],
+    pub namespaces: &'a Namespaces,
+    pub cgroup_path: String,
+    pub cgroup: CgroupValues,
+    pub oom_score_adj: i32,
+    pub hostname: &'a str,
+    pub annotations: BTreeMap<String, String>,
+    /// The host's devices, asked for by privileged containers only.
+    pub devices: Vec<oci::Device>,
+}
+
+/// A specification, and what of the wish cannot be had on this host.
+#[derive(Debug)]
+pub struct Built {
+    pub spec: oci::Spec,
+    /// Sentences for a warning event, such as `capability SYS_RESOURCE: …`.
+    pub cannot_set: Vec<String>,
+}
+
+/// Why there is no specification for a container.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SpecError {
+    /// Neither pod nor image says what to run.
+    #[error("no command specified")]
+    NoCommand,
+    /// No such user or group in the image.
+    #[error("user of the container")]
+    User(#[from] user::UserError),
+}
+
+const MASKED: [&str; 13] = [
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+    "/sys/devices/system/cpu/cpu0/thermal_throttle",
+];
+const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+/// The specification of one container.
+pub fn build(host: &Host, input: Input<'_>) -> Result<Built, SpecError> {
+    let security = &input.container.security;
+    let privileged = security.privileged;
+    let mut cannot_set = Vec::new();
+    let (capabilities, refused) = capabilities::resolve(
+        privileged,
+        &security.capabilities_add,
+        &security.capabilities_drop,
+        host.capabilities,
+    );
+    cannot_set
+        .extend(refused.iter().map(|name| format!("capability {name}: the node's agent does not hold it")));
+    let seccomp = match privileged || !host.seccomp {
+        true => None,
+        false => seccomp::profile(host.architecture, &capabilities.bounding),
+    };
+    let process = oci::Process {
+        terminal: input.container.tty,
+        user: input.user,
+        args: process::args(input.container, input.image)?,
+        env: process::env(input.image, input.env, input.hostname, input.container.tty),
+        cwd: process::cwd(input.container, input.image),
+        capabilities,
+        no_new_privileges: security.no_new_privileges,
+        oom_score_adj: Some(oom_score_adj(host, input.oom_score_adj, &mut cannot_set)),
+    };
+    let paths = |list: &[&str]| match privileged {
+        true => Vec::new(),
+        false => list.iter().map(|path| (*path).to_owned()).collect(),
+    };
+    let linux = oci::Linux {
+        namespaces: namespaces(host, input.pod, input.namespaces, privileged),
+        cgroups_path: input.cgroup_path,
+        resources: resources(host, &input.cgroup, privileged),
+        devices: input.devices,
+        masked_paths: paths(&MASKED),
+        readonly_paths: paths(&READ_ONLY),
+        rootfs_propagation: mounts::root_propagation(input.volumes),
+        seccomp,
+    };
+    let spec = oci::Spec {
+        oci_version: oci::OCI_VERSION,
+        process,
+        root: oci::Root { path: input.root_path, readonly: security.read_only_root_filesystem },
+        mounts: mounts::list(input.files, input.volumes, privileged, security.read_only_root_filesystem),
+        annotations: input.annotations,
+        linux,
+    };
+    Ok(Built { spec, cannot_set })
+}
+
+fn oom_score_adj(host: &Host, wanted: i32, cannot_set: &mut Vec<String>) -> i32 {
+    if host.capabilities.sys_resource() || wanted >= host.oom_score_adj {
+        return wanted;
+    }
+    cannot_set.push(format!(
+        "oom_score_adj {wanted}: lowering it takes CAP_SYS_RESOURCE, {} is set instead",
+        host.oom_score_adj
+    ));
+    host.oom_score_adj
+}
+
+fn namespaces(host: &Host, pod: &Pod, pinned: &Namespaces, privileged: bool) -> Vec<oci::Namespace> {
+    let made = |kind| Some(oci::Namespace { kind, path: None });
+    let joined = |kind, path: &Option<String>| path.clone().map(|path| oci::Namespace { kind, path: Some(path) });
+    [
+        made("mount"),
+        if pod.spec.host_pid { None } else { made("pid") },
+        joined("network", &pinned.network),
+        joined("ipc", &pinned.ipc),
+        joined("uts", &pinned.uts),
+        if host.unified_cgroups && !privileged { made("cgroup") } else { None },
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn resources(host: &Host, values: &CgroupValues, privileged: bool) -> oci::Resources {
+    let weight = values.cpu_weight().filter(|_| host.unified_cgroups);
+    let shares = values.cpu_shares.filter(|_| !host.unified_cgroups);
+    let period = values.cpu_quota_us.map(|_| values.cpu_period_us);
+    oci::Resources {
+        devices: vec![oci::DeviceRule { allow: privileged, access: "rwm" }],
+        cpu: (shares.is_some() || period.is_some()).then_some(oci::Cpu {
+            shares,
+            quota: values.cpu_quota_us,
+            period,
+        }),
+        memory: values.memory_limit_bytes.map(|limit| oci::Memory {
+            limit: Some(limit),
+            // Memory and swap together: as much as memory alone means that no swap is left.
+            swap: (host.unified_cgroups || host.swap_accounting).then_some(limit),
+        }),
+        pids: values.pids_limit.map(|limit| oci::Pids { limit }),
+        unified: weight.map(|weight| ("cpu.weight".to_owned(), weight.to_string())).into_iter().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

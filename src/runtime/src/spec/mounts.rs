@@ -1,0 +1,160 @@
+//! What is mounted in a container: the usual file systems, the pod's own files, the volumes.
+//!
+//! A volume mounted where a default would be takes its place. Volumes are ordered by depth, so that one
+//! mounted within another is not hidden by it.
+
+use std::path::{Component, Path};
+
+use pinnace_api::pod::MountPropagation;
+use pinnace_core::ports::BindMount;
+
+use super::oci::Mount;
+
+/// The files and folders that the sandbox made for all its containers.
+#[derive(Debug, Clone, Default)]
+pub struct PodFiles {
+    pub hosts: String,
+    pub hostname: String,
+    pub resolv_conf: String,
+    pub shm: String,
+    /// Of this instance: what the container writes there becomes its termination message.
+    pub termination_log: String,
+}
+
+/// Where a container writes its termination message, unless the manifest says otherwise.
+pub const TERMINATION_LOG: &str = "/dev/termination-log";
+
+fn mount(destination: &str, kind: &str, source: &str, options: &[&str]) -> Mount {
+    Mount {
+        destination: destination.to_owned(),
+        kind: kind.to_owned(),
+        source: source.to_owned(),
+        options: options.iter().map(|option| (*option).to_owned()).collect(),
+    }
+}
+
+/// All mounts in the order in which they are to be made.
+pub fn list(files: &PodFiles, volumes: &[BindMount], privileged: bool, read_only_root: bool) -> Vec<Mount> {
+    let taken: Vec<String> = volumes.iter().map(|volume| tidy(&volume.target)).collect();
+    let mut mounts: Vec<Mount> = file_systems(privileged)
+        .into_iter()
+        .chain(pod_files(files, read_only_root))
+        .filter(|mount| !taken.contains(&mount.destination))
+        .collect();
+    let mut ordered: Vec<&BindMount> = volumes.iter().collect();
+    ordered.sort_by_key(|volume| Path::new(&volume.target).components().count());
+    mounts.extend(ordered.into_iter().map(bind));
+    mounts
+}
+
+fn file_systems(privileged: bool) -> Vec<Mount> {
+    let access = if privileged { "rw" } else { "ro" };
+    vec![
+        mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
+        mount("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        mount(
+            "/dev/pts",
+            "devpts",
+            "devpts",
+            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+        ),
+        mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
+        mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", access]),
+        mount("/sys/fs/cgroup", "cgroup", "cgroup", &["nosuid", "noexec", "nodev", "relatime", access]),
+    ]
+}
+
+fn pod_files(files: &PodFiles, read_only_root: bool) -> Vec<Mount> {
+    let access = if read_only_root { "ro" } else { "rw" };
+    let options = ["rbind", "rprivate", access];
+    vec![
+        mount("/dev/shm", "bind", &files.shm, &["rbind", "rprivate", "rw"]),
+        mount(TERMINATION_LOG, "bind", &files.termination_log, &["rbind", "rprivate", "rw"]),
+        mount("/etc/hosts", "bind", &files.hosts, &options),
+        mount("/etc/hostname", "bind", &files.hostname, &options),
+        mount("/etc/resolv.conf", "bind", &files.resolv_conf, &options),
+    ]
+}
+
+fn bind(volume: &BindMount) -> Mount {
+    let propagation = match volume.propagation {
+        MountPropagation::Private => "rprivate",
+        MountPropagation::HostToContainer => "rslave",
+        MountPropagation::Bidirectional => "rshared",
+    };
+    let access = if volume.read_only { "ro" } else { "rw" };
+    mount(&tidy(&volume.target), "bind", &volume.source.to_string_lossy(), &["rbind", propagation, access])
+}
+
+/// The path without doubled or trailing slashes and without `.`; `..` was refused when it was read.
+fn tidy(path: &str) -> String {
+    let parts: Vec<&str> = Path::new(path)
+        .components()
+        .filter_map(|part| match part {
+            Component::Normal(name) => name.to_str(),
+            _ => None,
+        })
+        .collect();
+    format!("/{}", parts.join("/"))
+}
+
+/// The propagation of the root that volumes ask for, as container daemons choose it.
+pub fn root_propagation(volumes: &[BindMount]) -> Option<&'static str> {
+    let asked = |kind: MountPropagation| volumes.iter().any(|volume| volume.propagation == kind);
+    if asked(MountPropagation::Bidirectional) {
+        Some("rshared")
+    } else if asked(MountPropagation::HostToContainer) {
+        Some("rslave")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn volume(target: &str, propagation: MountPropagation) -> BindMount {
+        BindMount { source: "/data".into(), target: target.to_owned(), read_only: true, propagation }
+    }
+
+    #[test]
+    fn a_volume_takes_the_place_of_a_default() {
+        let mounts =
+            list(&PodFiles::default(), &[volume("/etc/hosts/", MountPropagation::Private)], false, false);
+        let hosts: Vec<_> = mounts.iter().filter(|mount| mount.destination == "/etc/hosts").collect();
+        assert_eq!(hosts.len(), 1);
+        assert_eq!(hosts[0].source, "/data");
+        assert_eq!(hosts[0].options, ["rbind", "rprivate", "ro"]);
+    }
+
+    #[test]
+    fn a_volume_within_another_is_mounted_after_it() {
+        let private = MountPropagation::Private;
+        let volumes = [volume("/a/b/c", private), volume("/a", private), volume("/a/b", private)];
+        let mounts = list(&PodFiles::default(), &volumes, false, false);
+        let order: Vec<&str> = mounts.iter().map(|mount| mount.destination.as_str()).collect();
+        assert_eq!(order[order.len() - 3..], ["/a", "/a/b", "/a/b/c"]);
+        assert_eq!(order[0], "/proc");
+    }
+
+    #[test]
+    fn sysfs_and_cgroups_are_writable_for_the_privileged_only() {
+        let options = |privileged: bool| {
+            let mounts = list(&PodFiles::default(), &[], privileged, false);
+            let sys = mounts.iter().find(|mount| mount.destination == "/sys").expect("/sys");
+            sys.options.last().cloned()
+        };
+        assert_eq!(options(false).as_deref(), Some("ro"));
+        assert_eq!(options(true).as_deref(), Some("rw"));
+    }
+
+    #[test]
+    fn the_widest_propagation_decides_for_the_root() {
+        let both =
+            [volume("/a", MountPropagation::HostToContainer), volume("/b", MountPropagation::Bidirectional)];
+        assert_eq!(root_propagation(&both), Some("rshared"));
+        assert_eq!(root_propagation(&both[..1]), Some("rslave"));
+        assert_eq!(root_propagation(&[]), None);
+    }
+}
