@@ -1,1 +1,13 @@
+//! Pods as processes: sandboxes, shims, OCI runtimes, and the images that they run.
+//!
+//! | module | does |
+//! | --- | --- |
+//! | [`task`] | speaks with a pod's shim |
+//! | [`events`] | takes what shims forward |
+//! | [`spec`] | turns a pod's container into the OCI runtime's document |
 
+pub mod events;
+pub mod spec;
+pub mod task;
+#[cfg(test)]
+mod testing;

@@ -7,18 +7,65 @@ use super::oci;
 
 /// All capabilities by number, as `linux/capability.h` counts them.
 const NAMES: [&str; 41] = [
-    "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
-    "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER",
-    "SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE",
-    "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP",
-    "MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETGID",
+    "SETUID",
+    "SETPCAP",
+    "LINUX_IMMUTABLE",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_ADMIN",
+    "NET_RAW",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "SYS_MODULE",
+    "SYS_RAWIO",
+    "SYS_CHROOT",
+    "SYS_PTRACE",
+    "SYS_PACCT",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_NICE",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "MKNOD",
+    "LEASE",
+    "AUDIT_WRITE",
+    "AUDIT_CONTROL",
+    "SETFCAP",
+    "MAC_OVERRIDE",
+    "MAC_ADMIN",
+    "SYSLOG",
+    "WAKE_ALARM",
+    "BLOCK_SUSPEND",
+    "AUDIT_READ",
+    "PERFMON",
+    "BPF",
     "CHECKPOINT_RESTORE",
 ];
 
 /// What a container has when its pod says nothing.
 const DEFAULTS: [&str; 14] = [
-    "CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW", "SETGID", "SETUID", "SETFCAP", "SETPCAP",
-    "NET_BIND_SERVICE", "SYS_CHROOT", "KILL", "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FSETID",
+    "FOWNER",
+    "MKNOD",
+    "NET_RAW",
+    "SETGID",
+    "SETUID",
+    "SETFCAP",
+    "SETPCAP",
+    "NET_BIND_SERVICE",
+    "SYS_CHROOT",
+    "KILL",
+    "AUDIT_WRITE",
 ];
 
 /// A set of capabilities, by number.
@@ -33,7 +80,10 @@ impl CapabilitySet {
     }
 
     fn holds(self, name: &str) -> bool {
-        NAMES.iter().position(|known| *known == name).is_some_and(|bit| self.0 >> bit & 1 == 1)
+        NAMES
+            .iter()
+            .position(|known| *known == name)
+            .is_some_and(|bit| self.0 >> bit & 1 == 1)
     }
 
     /// Whether `CAP_SYS_RESOURCE` is in it.
@@ -50,7 +100,12 @@ pub fn resolve(
     own: CapabilitySet,
 ) -> (oci::Capabilities, Vec<String>) {
     let plain = |name: &String| name.trim_start_matches("CAP_").to_ascii_uppercase();
-    let all = || NAMES.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    let all = || {
+        NAMES
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<BTreeSet<_>>()
+    };
     let is_all = |name: &String| name.eq_ignore_ascii_case("ALL");
     let mut wanted: BTreeSet<String> = match privileged || add.iter().any(is_all) {
         true => all(),
@@ -69,9 +124,16 @@ pub fn resolve(
             wanted.remove(&name);
         }
     }
-    let names: Vec<String> =
-        wanted.into_iter().filter(|name| own.holds(name)).map(|name| format!("CAP_{name}")).collect();
-    let sets = oci::Capabilities { bounding: names.clone(), effective: names.clone(), permitted: names };
+    let names: Vec<String> = wanted
+        .into_iter()
+        .filter(|name| own.holds(name))
+        .map(|name| format!("CAP_{name}"))
+        .collect();
+    let sets = oci::Capabilities {
+        bounding: names.clone(),
+        effective: names.clone(),
+        permitted: names,
+    };
     (sets, refused)
 }
 
@@ -96,7 +158,12 @@ mod tests {
 
     #[test]
     fn drop_all_leaves_only_what_is_added() {
-        let (sets, _) = resolve(false, &names(&["NET_BIND_SERVICE", "CAP_SYS_TIME"]), &names(&["ALL"]), EVERY);
+        let (sets, _) = resolve(
+            false,
+            &names(&["NET_BIND_SERVICE", "CAP_SYS_TIME"]),
+            &names(&["ALL"]),
+            EVERY,
+        );
         assert_eq!(sets.effective, names(&["CAP_NET_BIND_SERVICE", "CAP_SYS_TIME"]));
     }
 

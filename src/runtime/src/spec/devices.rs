@@ -26,7 +26,9 @@ fn walk(folder: &Path, depth: usize, found: &mut Vec<Device>) {
             return;
         }
         let path = entry.path();
-        let Ok(meta) = fs::symlink_metadata(&path) else { continue };
+        let Ok(meta) = fs::symlink_metadata(&path) else {
+            continue;
+        };
         let kind = meta.file_type();
         let own = depth == 0 && OWN.iter().any(|name| entry.file_name() == *name);
         if kind.is_dir() && depth < MAX_DEPTH && !own {
@@ -54,7 +56,10 @@ mod tests {
     #[test]
     fn the_hosts_own_null_is_found_and_pts_is_not() {
         let found = below(Path::new("/dev"));
-        let null = found.iter().find(|device| device.path == "/dev/null").expect("/dev/null");
+        let null = found
+            .iter()
+            .find(|device| device.path == "/dev/null")
+            .expect("/dev/null");
         assert_eq!((null.kind, null.major, null.minor), ("c", 1, 3));
         assert!(!found.iter().any(|device| device.path.starts_with("/dev/pts/")));
     }

@@ -42,6 +42,8 @@ pub struct Host {
     pub swap_accounting: bool,
     /// The default seccomp profile can be used.
     pub seccomp: bool,
+    /// Paths to be masked that depend on the machine (each CPU's `thermal_throttle`).
+    pub masked_paths: Vec<String>,
     /// `x86_64`, `aarch64`.
     pub architecture: &'static str,
     /// The host's own name, for pods in its network.
@@ -98,7 +100,8 @@ pub enum SpecError {
     User(#[from] user::UserError),
 }
 
-const MASKED: [&str; 13] = [
+/// What Kubernetes masks; the throttling counters of each CPU come with the host.
+const MASKED: [&str; 12] = [
     "/proc/asound",
     "/proc/acpi",
     "/proc/interrupts",
@@ -111,9 +114,14 @@ const MASKED: [&str; 13] = [
     "/proc/scsi",
     "/sys/firmware",
     "/sys/devices/virtual/powercap",
-    "/sys/devices/system/cpu/cpu0/thermal_throttle",
 ];
-const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+const READ_ONLY: [&str; 5] = [
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+];
 
 /// The specification of one container.
 pub fn build(host: &Host, input: Input<'_>) -> Result<Built, SpecError> {
@@ -126,8 +134,11 @@ pub fn build(host: &Host, input: Input<'_>) -> Result<Built, SpecError> {
         &security.capabilities_drop,
         host.capabilities,
     );
-    cannot_set
-        .extend(refused.iter().map(|name| format!("capability {name}: the node's agent does not hold it")));
+    cannot_set.extend(
+        refused
+            .iter()
+            .map(|name| format!("capability {name}: the node's agent does not hold it")),
+    );
     let seccomp = match privileged || !host.seccomp {
         true => None,
         false => seccomp::profile(host.architecture, &capabilities.bounding),
@@ -142,25 +153,37 @@ pub fn build(host: &Host, input: Input<'_>) -> Result<Built, SpecError> {
         no_new_privileges: security.no_new_privileges,
         oom_score_adj: Some(oom_score_adj(host, input.oom_score_adj, &mut cannot_set)),
     };
-    let paths = |list: &[&str]| match privileged {
+    let paths = |list: &[&str], more: &[String]| match privileged {
         true => Vec::new(),
-        false => list.iter().map(|path| (*path).to_owned()).collect(),
+        false => list
+            .iter()
+            .map(|path| (*path).to_owned())
+            .chain(more.iter().cloned())
+            .collect(),
     };
     let linux = oci::Linux {
         namespaces: namespaces(host, input.pod, input.namespaces, privileged),
         cgroups_path: input.cgroup_path,
         resources: resources(host, &input.cgroup, privileged),
         devices: input.devices,
-        masked_paths: paths(&MASKED),
-        readonly_paths: paths(&READ_ONLY),
+        masked_paths: paths(&MASKED, &host.masked_paths),
+        readonly_paths: paths(&READ_ONLY, &[]),
         rootfs_propagation: mounts::root_propagation(input.volumes),
         seccomp,
     };
     let spec = oci::Spec {
         oci_version: oci::OCI_VERSION,
         process,
-        root: oci::Root { path: input.root_path, readonly: security.read_only_root_filesystem },
-        mounts: mounts::list(input.files, input.volumes, privileged, security.read_only_root_filesystem),
+        root: oci::Root {
+            path: input.root_path,
+            readonly: security.read_only_root_filesystem,
+        },
+        mounts: mounts::list(
+            input.files,
+            input.volumes,
+            privileged,
+            security.read_only_root_filesystem,
+        ),
         annotations: input.annotations,
         linux,
     };
@@ -180,14 +203,23 @@ fn oom_score_adj(host: &Host, wanted: i32, cannot_set: &mut Vec<String>) -> i32 
 
 fn namespaces(host: &Host, pod: &Pod, pinned: &Namespaces, privileged: bool) -> Vec<oci::Namespace> {
     let made = |kind| Some(oci::Namespace { kind, path: None });
-    let joined = |kind, path: &Option<String>| path.clone().map(|path| oci::Namespace { kind, path: Some(path) });
+    let joined = |kind, path: &Option<String>| {
+        path.clone().map(|path| oci::Namespace {
+            kind,
+            path: Some(path),
+        })
+    };
     [
         made("mount"),
         if pod.spec.host_pid { None } else { made("pid") },
         joined("network", &pinned.network),
         joined("ipc", &pinned.ipc),
         joined("uts", &pinned.uts),
-        if host.unified_cgroups && !privileged { made("cgroup") } else { None },
+        if host.unified_cgroups && !privileged {
+            made("cgroup")
+        } else {
+            None
+        },
     ]
     .into_iter()
     .flatten()
@@ -199,7 +231,10 @@ fn resources(host: &Host, values: &CgroupValues, privileged: bool) -> oci::Resou
     let shares = values.cpu_shares.filter(|_| !host.unified_cgroups);
     let period = values.cpu_quota_us.map(|_| values.cpu_period_us);
     oci::Resources {
-        devices: vec![oci::DeviceRule { allow: privileged, access: "rwm" }],
+        devices: vec![oci::DeviceRule {
+            allow: privileged,
+            access: "rwm",
+        }],
         cpu: (shares.is_some() || period.is_some()).then_some(oci::Cpu {
             shares,
             quota: values.cpu_quota_us,
@@ -211,7 +246,10 @@ fn resources(host: &Host, values: &CgroupValues, privileged: bool) -> oci::Resou
             swap: (host.unified_cgroups || host.swap_accounting).then_some(limit),
         }),
         pids: values.pids_limit.map(|limit| oci::Pids { limit }),
-        unified: weight.map(|weight| ("cpu.weight".to_owned(), weight.to_string())).into_iter().collect(),
+        unified: weight
+            .map(|weight| ("cpu.weight".to_owned(), weight.to_string()))
+            .into_iter()
+            .collect(),
     }
 }
 

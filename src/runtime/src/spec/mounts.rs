@@ -51,16 +51,33 @@ fn file_systems(privileged: bool) -> Vec<Mount> {
     let access = if privileged { "rw" } else { "ro" };
     vec![
         mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
-        mount("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        mount(
+            "/dev",
+            "tmpfs",
+            "tmpfs",
+            &["nosuid", "strictatime", "mode=755", "size=65536k"],
+        ),
         mount(
             "/dev/pts",
             "devpts",
             "devpts",
-            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+            &[
+                "nosuid",
+                "noexec",
+                "newinstance",
+                "ptmxmode=0666",
+                "mode=0620",
+                "gid=5",
+            ],
         ),
         mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
         mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", access]),
-        mount("/sys/fs/cgroup", "cgroup", "cgroup", &["nosuid", "noexec", "nodev", "relatime", access]),
+        mount(
+            "/sys/fs/cgroup",
+            "cgroup",
+            "cgroup",
+            &["nosuid", "noexec", "nodev", "relatime", access],
+        ),
     ]
 }
 
@@ -69,7 +86,12 @@ fn pod_files(files: &PodFiles, read_only_root: bool) -> Vec<Mount> {
     let options = ["rbind", "rprivate", access];
     vec![
         mount("/dev/shm", "bind", &files.shm, &["rbind", "rprivate", "rw"]),
-        mount(TERMINATION_LOG, "bind", &files.termination_log, &["rbind", "rprivate", "rw"]),
+        mount(
+            TERMINATION_LOG,
+            "bind",
+            &files.termination_log,
+            &["rbind", "rprivate", "rw"],
+        ),
         mount("/etc/hosts", "bind", &files.hosts, &options),
         mount("/etc/hostname", "bind", &files.hostname, &options),
         mount("/etc/resolv.conf", "bind", &files.resolv_conf, &options),
@@ -83,7 +105,12 @@ fn bind(volume: &BindMount) -> Mount {
         MountPropagation::Bidirectional => "rshared",
     };
     let access = if volume.read_only { "ro" } else { "rw" };
-    mount(&tidy(&volume.target), "bind", &volume.source.to_string_lossy(), &["rbind", propagation, access])
+    mount(
+        &tidy(&volume.target),
+        "bind",
+        &volume.source.to_string_lossy(),
+        &["rbind", propagation, access],
+    )
 }
 
 /// The path without doubled or trailing slashes and without `.`; `..` was refused when it was read.
@@ -115,14 +142,26 @@ mod tests {
     use super::*;
 
     fn volume(target: &str, propagation: MountPropagation) -> BindMount {
-        BindMount { source: "/data".into(), target: target.to_owned(), read_only: true, propagation }
+        BindMount {
+            source: "/data".into(),
+            target: target.to_owned(),
+            read_only: true,
+            propagation,
+        }
     }
 
     #[test]
     fn a_volume_takes_the_place_of_a_default() {
-        let mounts =
-            list(&PodFiles::default(), &[volume("/etc/hosts/", MountPropagation::Private)], false, false);
-        let hosts: Vec<_> = mounts.iter().filter(|mount| mount.destination == "/etc/hosts").collect();
+        let mounts = list(
+            &PodFiles::default(),
+            &[volume("/etc/hosts/", MountPropagation::Private)],
+            false,
+            false,
+        );
+        let hosts: Vec<_> = mounts
+            .iter()
+            .filter(|mount| mount.destination == "/etc/hosts")
+            .collect();
         assert_eq!(hosts.len(), 1);
         assert_eq!(hosts[0].source, "/data");
         assert_eq!(hosts[0].options, ["rbind", "rprivate", "ro"]);
@@ -131,7 +170,11 @@ mod tests {
     #[test]
     fn a_volume_within_another_is_mounted_after_it() {
         let private = MountPropagation::Private;
-        let volumes = [volume("/a/b/c", private), volume("/a", private), volume("/a/b", private)];
+        let volumes = [
+            volume("/a/b/c", private),
+            volume("/a", private),
+            volume("/a/b", private),
+        ];
         let mounts = list(&PodFiles::default(), &volumes, false, false);
         let order: Vec<&str> = mounts.iter().map(|mount| mount.destination.as_str()).collect();
         assert_eq!(order[order.len() - 3..], ["/a", "/a/b", "/a/b/c"]);
@@ -142,7 +185,10 @@ mod tests {
     fn sysfs_and_cgroups_are_writable_for_the_privileged_only() {
         let options = |privileged: bool| {
             let mounts = list(&PodFiles::default(), &[], privileged, false);
-            let sys = mounts.iter().find(|mount| mount.destination == "/sys").expect("/sys");
+            let sys = mounts
+                .iter()
+                .find(|mount| mount.destination == "/sys")
+                .expect("/sys");
             sys.options.last().cloned()
         };
         assert_eq!(options(false).as_deref(), Some("ro"));
@@ -151,8 +197,10 @@ mod tests {
 
     #[test]
     fn the_widest_propagation_decides_for_the_root() {
-        let both =
-            [volume("/a", MountPropagation::HostToContainer), volume("/b", MountPropagation::Bidirectional)];
+        let both = [
+            volume("/a", MountPropagation::HostToContainer),
+            volume("/b", MountPropagation::Bidirectional),
+        ];
         assert_eq!(root_propagation(&both), Some("rshared"));
         assert_eq!(root_propagation(&both[..1]), Some("rslave"));
         assert_eq!(root_propagation(&[]), None);

@@ -30,7 +30,11 @@ pub fn args(container: &Container, image: &ImageDefaults) -> Result<Vec<String>,
         (false, _) => (command, args),
     };
     let all: Vec<String> = head.iter().chain(tail).cloned().collect();
-    if all.is_empty() { Err(SpecError::NoCommand) } else { Ok(all) }
+    if all.is_empty() {
+        Err(SpecError::NoCommand)
+    } else {
+        Ok(all)
+    }
 }
 
 /// PATH, HOSTNAME (and TERM with a terminal) as defaults, then the image's, then the pod's; a later value
@@ -48,7 +52,9 @@ pub fn env(image: &ImageDefaults, pod: &[(String, String)], hostname: &str, tty:
             None => all.push((name, value)),
         }
     }
-    all.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+    all.into_iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect()
 }
 
 /// The pod's working directory, else the image's, else `/`.

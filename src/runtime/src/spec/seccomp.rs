@@ -74,7 +74,12 @@ fn architectures(architecture: &str) -> &'static [&'static str] {
 }
 
 fn allow(names: Vec<String>, args: Vec<Argument>) -> Rule {
-    Rule { names, action: "SCMP_ACT_ALLOW", errno_ret: None, args }
+    Rule {
+        names,
+        action: "SCMP_ACT_ALLOW",
+        errno_ret: None,
+        args,
+    }
 }
 
 /// The profile for a container with these capabilities (`CAP_…`); `None` on an architecture without a list.
@@ -85,21 +90,45 @@ pub fn profile(architecture: &str, bounding: &[String]) -> Option<Profile> {
     }
     let list = list();
     let mut names = list.always.clone();
-    names.extend(list.on_architecture.get(architecture).into_iter().flatten().cloned());
-    for (_, calls) in list.with_capability.iter().filter(|(cap, _)| bounding.contains(&format!("CAP_{cap}"))) {
+    names.extend(
+        list.on_architecture
+            .get(architecture)
+            .into_iter()
+            .flatten()
+            .cloned(),
+    );
+    for (_, calls) in list
+        .with_capability
+        .iter()
+        .filter(|(cap, _)| bounding.contains(&format!("CAP_{cap}")))
+    {
         names.extend(calls.iter().cloned());
     }
     let admin = names.contains("clone3");
     let mut syscalls = vec![allow(names.into_iter().collect(), Vec::new())];
     for value in PERSONALITIES {
-        let argument = Argument { index: 0, value, value_two: 0, op: "SCMP_CMP_EQ" };
+        let argument = Argument {
+            index: 0,
+            value,
+            value_two: 0,
+            op: "SCMP_CMP_EQ",
+        };
         syscalls.push(allow(vec!["personality".to_owned()], vec![argument]));
     }
-    let not_vsock = Argument { index: 0, value: AF_VSOCK, value_two: 0, op: "SCMP_CMP_NE" };
+    let not_vsock = Argument {
+        index: 0,
+        value: AF_VSOCK,
+        value_two: 0,
+        op: "SCMP_CMP_NE",
+    };
     syscalls.push(allow(vec!["socket".to_owned()], vec![not_vsock]));
     if !admin {
-        let no_namespace =
-            Argument { index: 0, value: CLONE_NAMESPACES, value_two: 0, op: "SCMP_CMP_MASKED_EQ" };
+        let no_namespace = Argument {
+            index: 0,
+            value: CLONE_NAMESPACES,
+            value_two: 0,
+            op: "SCMP_CMP_MASKED_EQ",
+        };
         syscalls.push(allow(vec!["clone".to_owned()], vec![no_namespace]));
         syscalls.push(Rule {
             names: vec!["clone3".to_owned()],
@@ -108,7 +137,11 @@ pub fn profile(architecture: &str, bounding: &[String]) -> Option<Profile> {
             args: Vec::new(),
         });
     }
-    Some(Profile { default_action: "SCMP_ACT_ERRNO", architectures, syscalls })
+    Some(Profile {
+        default_action: "SCMP_ACT_ERRNO",
+        architectures,
+        syscalls,
+    })
 }
 
 #[cfg(test)]
@@ -143,7 +176,10 @@ mod tests {
     #[test]
     fn both_architectures_have_a_list_and_others_none() {
         assert!(allowed(&profile("x86_64", &[]).expect("a profile"), "arch_prctl"));
-        assert!(!allowed(&profile("aarch64", &[]).expect("a profile"), "arch_prctl"));
+        assert!(!allowed(
+            &profile("aarch64", &[]).expect("a profile"),
+            "arch_prctl"
+        ));
         assert!(profile("vax", &[]).is_none());
     }
 }

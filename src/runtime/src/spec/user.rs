@@ -94,11 +94,21 @@ pub fn resolve(asked: &Asked, image_user: &str, passwd: &str, group: &str) -> Re
     additional.push(gid);
     additional.sort_unstable();
     additional.dedup();
-    Ok(User { uid: account.uid, gid, additional_gids: additional })
+    Ok(User {
+        uid: account.uid,
+        gid,
+        additional_gids: additional,
+    })
 }
 
 fn by_uid(uid: u32, passwd: &str) -> Account<'_> {
-    accounts(passwd).find(|account| account.uid == uid).unwrap_or(Account { name: "", uid, gid: 0 })
+    accounts(passwd)
+        .find(|account| account.uid == uid)
+        .unwrap_or(Account {
+            name: "",
+            uid,
+            gid: 0,
+        })
 }
 
 fn group_id(text: &str, group: &str) -> Result<u32, UserError> {
@@ -129,13 +139,27 @@ mod tests {
     #[test]
     fn nothing_said_is_root_with_its_groups() {
         let user = user(&Asked::default(), "").expect("a user");
-        assert_eq!(user, User { uid: 0, gid: 0, additional_gids: vec![0, 10] });
+        assert_eq!(
+            user,
+            User {
+                uid: 0,
+                gid: 0,
+                additional_gids: vec![0, 10]
+            }
+        );
     }
 
     #[test]
     fn a_name_of_the_image_brings_its_group_and_memberships() {
         let user = user(&Asked::default(), "app").expect("a user");
-        assert_eq!(user, User { uid: 1000, gid: 1001, additional_gids: vec![10, 33, 1001] });
+        assert_eq!(
+            user,
+            User {
+                uid: 1000,
+                gid: 1001,
+                additional_gids: vec![10, 33, 1001]
+            }
+        );
     }
 
     #[test]
@@ -148,19 +172,34 @@ mod tests {
 
     #[test]
     fn the_pods_word_comes_before_the_images() {
-        let asked =
-            Asked { run_as_user: Some(1000), run_as_group: None, supplemental_groups: vec![5000] };
+        let asked = Asked {
+            run_as_user: Some(1000),
+            run_as_group: None,
+            supplemental_groups: vec![5000],
+        };
         let got = user(&asked, "root:root").expect("a user");
         assert_eq!((got.uid, got.gid), (1000, 1001));
         assert_eq!(got.additional_gids, vec![10, 33, 1001, 5000]);
-        let grouped = Asked { run_as_group: Some(44), ..Asked::default() };
+        let grouped = Asked {
+            run_as_group: Some(44),
+            ..Asked::default()
+        };
         assert_eq!(user(&grouped, "app").expect("a user").gid, 44);
     }
 
     #[test]
     fn unknown_names_are_refused_by_name() {
-        assert_eq!(user(&Asked::default(), "ghost"), Err(UserError::NoUser("ghost".to_owned())));
-        assert_eq!(user(&Asked::default(), "app:ghost"), Err(UserError::NoGroup("ghost".to_owned())));
-        assert!(matches!(user(&Asked::default(), "a:b:c"), Err(UserError::Malformed(_))));
+        assert_eq!(
+            user(&Asked::default(), "ghost"),
+            Err(UserError::NoUser("ghost".to_owned()))
+        );
+        assert_eq!(
+            user(&Asked::default(), "app:ghost"),
+            Err(UserError::NoGroup("ghost".to_owned()))
+        );
+        assert!(matches!(
+            user(&Asked::default(), "a:b:c"),
+            Err(UserError::Malformed(_))
+        ));
     }
 }
