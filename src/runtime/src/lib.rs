@@ -7,6 +7,8 @@
 //! | [`spec`] | turns a pod's container into the OCI runtime's document |
 
 pub mod events;
+pub mod config;
+pub mod oci;
 pub mod spec;
 pub mod task;
 #[cfg(test)]

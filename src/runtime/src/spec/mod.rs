@@ -24,8 +24,8 @@ use pinnace_api::Pod;
 use pinnace_api::pod::Container;
 use pinnace_core::ports::BindMount;
 use pinnace_core::resources::CgroupValues;
+use pinnace_sys::process::CapabilitySet;
 
-use capabilities::CapabilitySet;
 pub use mounts::PodFiles;
 pub use process::ImageDefaults;
 
@@ -85,7 +85,7 @@ pub struct Input<'a> {
 #[derive(Debug)]
 pub struct Built {
     pub spec: oci::Spec,
-    /// Sentences for a warning event, such as `capability SYS_RESOURCE: …`.
+    /// Sentences for a warning event, such as `CAP_SYS_RESOURCE: …`.
     pub cannot_set: Vec<String>,
 }
 
@@ -137,7 +137,7 @@ pub fn build(host: &Host, input: Input<'_>) -> Result<Built, SpecError> {
     cannot_set.extend(
         refused
             .iter()
-            .map(|name| format!("capability {name}: the node's agent does not hold it")),
+            .map(|name| format!("{name}: the node's agent does not hold it")),
     );
     let seccomp = match privileged || !host.seccomp {
         true => None,
@@ -191,7 +191,7 @@ pub fn build(host: &Host, input: Input<'_>) -> Result<Built, SpecError> {
 }
 
 fn oom_score_adj(host: &Host, wanted: i32, cannot_set: &mut Vec<String>) -> i32 {
-    if host.capabilities.sys_resource() || wanted >= host.oom_score_adj {
+    if host.capabilities.has("CAP_SYS_RESOURCE") || wanted >= host.oom_score_adj {
         return wanted;
     }
     cannot_set.push(format!(
