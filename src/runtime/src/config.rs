@@ -18,7 +18,11 @@ impl RuntimeConfig {
     pub fn new(shim: impl Into<PathBuf>) -> Self {
         let shim = shim.into();
         let oci_runtimes = ["crun", "runc"].map(str::to_owned).to_vec();
-        Self { logger: shim.clone(), shim, oci_runtimes }
+        Self {
+            logger: shim.clone(),
+            shim,
+            oci_runtimes,
+        }
     }
 
     /// The shim is ours: it takes `pinnace-log://` addresses.

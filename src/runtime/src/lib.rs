@@ -6,8 +6,8 @@
 //! | [`events`] | takes what shims forward |
 //! | [`spec`] | turns a pod's container into the OCI runtime's document |
 
-pub mod events;
 pub mod config;
+pub mod events;
 pub mod oci;
 pub mod spec;
 pub mod task;

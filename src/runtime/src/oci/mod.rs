@@ -103,7 +103,12 @@ impl Verdict {
                 Err(without) => Err(chain(&without)),
             },
         };
-        Self { path: path.to_owned(), size, changed_nanos, works }
+        Self {
+            path: path.to_owned(),
+            size,
+            changed_nanos,
+            works,
+        }
     }
 }
 
@@ -120,7 +125,10 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 fn identity(path: &Path) -> Option<(u64, i128)> {
     let meta = std::fs::metadata(path).ok()?;
-    Some((meta.len(), i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec())))
+    Some((
+        meta.len(),
+        i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec()),
+    ))
 }
 
 fn read_cache(path: &Path) -> Vec<Verdict> {
@@ -130,7 +138,9 @@ fn read_cache(path: &Path) -> Vec<Verdict> {
 }
 
 fn write_cache(path: &Path, known: &[Verdict]) {
-    let Ok(text) = serde_json::to_vec(known) else { return };
+    let Ok(text) = serde_json::to_vec(known) else {
+        return;
+    };
     if let Err(error) = file::write_replace(path, &text, 0o600) {
         tracing::warn!(%error, "the trial of the OCI runtimes is not remembered");
     }
@@ -144,7 +154,9 @@ fn find(name: &str, search: Option<&std::ffi::OsStr>) -> Option<PathBuf> {
     if name.contains('/') {
         return Some(PathBuf::from(name)).filter(|path| runs(path));
     }
-    env::split_paths(search?).map(|folder| folder.join(name)).find(|path| runs(path))
+    env::split_paths(search?)
+        .map(|folder| folder.join(name))
+        .find(|path| runs(path))
 }
 
 #[cfg(test)]

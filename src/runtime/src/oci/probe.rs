@@ -74,10 +74,19 @@ fn try_in(
     file::write_replace(&command, b"#!/probe\n", 0o755)?;
     let spec = specification(&root, layout, name, with_seccomp);
     let text = serde_json::to_vec(&spec).map_err(|error| {
-        SysError::new("write", bundle.join("config.json").display(), io::Error::other(error))
+        SysError::new(
+            "write",
+            bundle.join("config.json").display(),
+            io::Error::other(error),
+        )
     })?;
     file::write_replace(&bundle.join("config.json"), &text, 0o600)?;
-    let created = run(program, bundle, "create", &["--bundle", &bundle.to_string_lossy(), name]);
+    let created = run(
+        program,
+        bundle,
+        "create",
+        &["--bundle", &bundle.to_string_lossy(), name],
+    );
     let deleted = run(program, bundle, "delete", &["--force", name]);
     created.and(deleted)
 }
@@ -102,7 +111,10 @@ fn specification(root: &Path, layout: &Layout, name: &str, with_seccomp: bool) -
             no_new_privileges: false,
             oom_score_adj: None,
         },
-        root: oci::Root { path: root.to_string_lossy().into_owned(), readonly: false },
+        root: oci::Root {
+            path: root.to_string_lossy().into_owned(),
+            readonly: false,
+        },
         mounts: vec![mount("/proc", "proc"), mount("/sys/fs/cgroup", "cgroup")],
         annotations: BTreeMap::new(),
         linux: oci::Linux {
@@ -110,8 +122,14 @@ fn specification(root: &Path, layout: &Layout, name: &str, with_seccomp: bool) -
             // One level, so that deleting the container removes all of it.
             cgroups_path: format!("/pinnace{}-{name}", layout.tag()),
             resources: oci::Resources {
-                devices: vec![oci::DeviceRule { allow: false, access: "rwm" }],
-                memory: Some(oci::Memory { limit: Some(256 << 20), swap: None }),
+                devices: vec![oci::DeviceRule {
+                    allow: false,
+                    access: "rwm",
+                }],
+                memory: Some(oci::Memory {
+                    limit: Some(256 << 20),
+                    swap: None,
+                }),
                 pids: Some(oci::Pids { limit: 64 }),
                 ..oci::Resources::default()
             },
@@ -125,12 +143,24 @@ fn specification(root: &Path, layout: &Layout, name: &str, with_seccomp: bool) -
 }
 
 fn run(program: &Path, bundle: &Path, command: &'static str, args: &[&str]) -> Result<(), ProbeError> {
-    let failed = |source| ProbeError::Execute { program: program.to_owned(), source };
+    let failed = |source| ProbeError::Execute {
+        program: program.to_owned(),
+        source,
+    };
     let complaints = bundle.join("stderr");
-    let open = || File::options().create(true).truncate(true).read(true).write(true).open(&complaints);
+    let open = || {
+        File::options()
+            .create(true)
+            .truncate(true)
+            .read(true)
+            .write(true)
+            .open(&complaints)
+    };
     // A file and no pipe: what the runtime leaves running holds it open.
     let mut output = open().map_err(failed)?;
-    output.set_permissions(fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    output
+        .set_permissions(fs::Permissions::from_mode(0o600))
+        .map_err(failed)?;
     let mut child = Command::new(program)
         .arg("--root")
         .arg(bundle.join("state"))
@@ -151,7 +181,10 @@ fn run(program: &Path, bundle: &Path, command: &'static str, args: &[&str]) -> R
     output.rewind().map_err(failed)?;
     // What is no text is of no use in a message.
     let _ = output.take(64 << 10).read_to_string(&mut text);
-    Err(ProbeError::Failed { command, complaint: tail(&text, status) })
+    Err(ProbeError::Failed {
+        command,
+        complaint: tail(&text, status),
+    })
 }
 
 fn wait(child: &mut std::process::Child) -> io::Result<Option<ExitStatus>> {

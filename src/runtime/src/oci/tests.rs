@@ -37,10 +37,17 @@ fn the_first_that_really_works_is_taken_and_leaves_nothing() {
 #[test]
 fn one_that_fails_is_passed_over_with_its_reason() {
     let (dir, layout) = layout();
-    let bad = script(dir.path(), "bad", "echo 'cgroups in hybrid mode not supported' >&2; exit 1");
+    let bad = script(
+        dir.path(),
+        "bad",
+        "echo 'cgroups in hybrid mode not supported' >&2; exit 1",
+    );
     let error = choose(&[bad.clone(), "no-such-runtime".to_owned()], &layout).expect_err("none works");
     let text = error.to_string();
-    assert!(text.contains("create: cgroups in hybrid mode not supported"), "{text}");
+    assert!(
+        text.contains("create: cgroups in hybrid mode not supported"),
+        "{text}"
+    );
     assert!(text.contains("no-such-runtime: not installed"), "{text}");
 }
 
@@ -50,7 +57,12 @@ fn a_verdict_is_remembered_until_the_program_changes() {
     let count = dir.path().join("count");
     let text = format!("echo x >> {}", count.display());
     let program = script(dir.path(), "good", &text);
-    let calls = || std::fs::read_to_string(&count).unwrap_or_default().lines().count();
+    let calls = || {
+        std::fs::read_to_string(&count)
+            .unwrap_or_default()
+            .lines()
+            .count()
+    };
     choose(std::slice::from_ref(&program), &layout).expect("works");
     assert_eq!(calls(), 2, "create and delete");
     choose(std::slice::from_ref(&program), &layout).expect("works");
@@ -72,7 +84,10 @@ fn one_without_seccomp_is_taken_without_it() {
 fn names_are_found_in_path_and_paths_as_they_are() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = script(dir.path(), "oci", "");
-    assert_eq!(find("oci", Some(dir.path().as_os_str())), Some(PathBuf::from(&path)));
+    assert_eq!(
+        find("oci", Some(dir.path().as_os_str())),
+        Some(PathBuf::from(&path))
+    );
     assert_eq!(find(&path, None), Some(PathBuf::from(&path)));
     assert_eq!(find("other", Some(dir.path().as_os_str())), None);
 }

@@ -51,10 +51,7 @@ pub fn resolve(
             wanted.remove(&name);
         }
     }
-    let names: Vec<String> = wanted
-        .into_iter()
-        .filter(|name| own.has(name))
-        .collect();
+    let names: Vec<String> = wanted.into_iter().filter(|name| own.has(name)).collect();
     let sets = oci::Capabilities {
         bounding: names.clone(),
         effective: names.clone(),
