@@ -13,9 +13,11 @@
 //! | [`mount`] | overlays, tmpfs, binds, the list of mounts |
 //! | [`namespace`] | namespaces pinned to files |
 //! | [`process`] | pidfds, start times, oom_score_adj, capabilities |
+//! | [`cgroup`] | control groups of both versions |
 //! | [`clock`] | the boot-time clock, the wall clock, the boot's id |
 //! | [`random`] | UUIDs |
 
+pub mod cgroup;
 pub mod clock;
 mod error;
 pub mod file;
