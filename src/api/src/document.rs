@@ -14,6 +14,10 @@ use crate::pod::Pod;
 pub struct Document(pub(crate) String);
 
 impl Document {
+    /// The document of an object that a controller made out of canonical parts.
+    pub fn of_controller(object: &serde_json::Value) -> Self {
+        Self(object.to_string())
+    }
     /// The canonical JSON.
     pub fn as_json(&self) -> &str {
         &self.0

@@ -16,6 +16,7 @@
 
 pub mod admission;
 pub mod config;
+pub mod controllers;
 pub mod event;
 pub mod host;
 pub mod node;

@@ -1,6 +1,7 @@
 //! The scheduler's filters, in its order and its words.
 
 use pinnace_api::pod::{PodSpec, TaintEffect};
+use pinnace_api::{Bytes, MilliCpu};
 
 use super::affinity::{self, Named};
 use super::{Accounted, ports};
@@ -150,14 +151,14 @@ fn by_cordon(spec: &PodSpec, node: &Node) -> Option<Rejection> {
 }
 
 /// The pod names another node.
-pub(super) fn by_name(spec: &PodSpec, node: &Node) -> Option<Rejection> {
+pub(crate) fn by_name(spec: &PodSpec, node: &Node) -> Option<Rejection> {
     let wanted = spec.node_name.as_ref().filter(|name| **name != node.name)?;
     let detail = format!("nodeName: wants {wanted}, this node is {}", node.name);
     Some(rejection(Filter::NodeName, NAME_REASON, vec![detail]))
 }
 
 /// A taint that lets no new pod in is not tolerated.
-pub(super) fn by_taint(spec: &PodSpec, node: &Node) -> Option<Rejection> {
+pub(crate) fn by_taint(spec: &PodSpec, node: &Node) -> Option<Rejection> {
     let details: Vec<String> = node
         .taints
         .iter()
@@ -175,7 +176,7 @@ pub(super) fn by_taint(spec: &PodSpec, node: &Node) -> Option<Rejection> {
 }
 
 /// nodeSelector or required node affinity does not match.
-pub(super) fn by_affinity(spec: &PodSpec, node: &Node) -> Option<Rejection> {
+pub(crate) fn by_affinity(spec: &PodSpec, node: &Node) -> Option<Rejection> {
     if affinity::matches_node(spec, node) {
         return None;
     }
@@ -220,13 +221,17 @@ fn by_resources(spec: &PodSpec, node: &Node, running: &[Accounted]) -> Option<Re
 
 impl Shortage {
     fn sentence(&self) -> String {
-        let unit = match self.resource {
-            "cpu" => "m",
-            _ => "",
+        let show = |amount: u64| match self.resource {
+            "cpu" => MilliCpu(amount).to_string(),
+            "pods" => amount.to_string(),
+            _ => Bytes(amount).to_string(),
         };
         format!(
-            "{}: asks for {}{unit}, of {}{unit} allocatable {}{unit} are requested by other pods",
-            self.resource, self.requested, self.capacity, self.used
+            "{}: asks for {}, of {} allocatable {} are taken by other pods",
+            self.resource,
+            show(self.requested),
+            show(self.capacity),
+            show(self.used)
         )
     }
 }

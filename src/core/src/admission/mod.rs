@@ -11,7 +11,7 @@
 
 mod affinity;
 mod evict;
-mod filter;
+pub(crate) mod filter;
 mod ports;
 mod refuse;
 #[cfg(test)]

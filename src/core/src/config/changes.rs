@@ -37,6 +37,7 @@ impl NodeConfig {
             cpu_cfs_quota_period,
             container_log_max_size,
             container_log_max_files,
+            pod_logs_dir,
             crash_loop_back_off,
             static_pod_path,
             static_pod_url,
@@ -78,6 +79,7 @@ impl NodeConfig {
         ];
         let needs_restart = [
             ("nodeName", *node_name != new.node_name),
+            ("podLogsDir", *pod_logs_dir != new.pod_logs_dir),
             ("staticPodPath", *static_pod_path != new.static_pod_path),
             ("staticPodURL", *static_pod_url != new.static_pod_url),
             (

@@ -8,7 +8,6 @@
 mod changes;
 mod duration;
 mod problems;
-mod quantity;
 mod reserved;
 #[cfg(test)]
 mod tests;
@@ -25,7 +24,6 @@ use crate::resources::CgroupPolicy;
 pub use changes::Changes;
 pub use duration::{ConfigDuration, DurationError};
 pub use problems::FieldProblem;
-pub use quantity::QuantityError;
 pub use reserved::{LogSize, Reserved};
 
 /// `apiVersion` of a configuration file, where it gives one.
@@ -68,6 +66,9 @@ pub struct NodeConfig {
     pub container_log_max_size: LogSize,
     /// Files kept of a container's log, the current one included; 5 by default.
     pub container_log_max_files: u32,
+    /// The directory of pods' logs, instead of `/var/log/pods` under the root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_logs_dir: Option<String>,
     /// Back-off of restarts.
     pub crash_loop_back_off: CrashLoopBackOff,
     /// The directory of manifests, instead of the one beside the configuration.
@@ -125,6 +126,7 @@ impl Default for NodeConfig {
             cpu_cfs_quota_period: ConfigDuration::from_millis(100),
             container_log_max_size: LogSize::default(),
             container_log_max_files: 5,
+            pod_logs_dir: None,
             crash_loop_back_off: CrashLoopBackOff::default(),
             static_pod_path: None,
             static_pod_url: None,

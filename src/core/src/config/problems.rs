@@ -140,8 +140,13 @@ impl NodeConfig {
     }
 
     fn check_sources(&self, found: &mut Findings) {
-        if let Some(path) = &self.static_pod_path {
-            found.unless(is_absolute(path), "staticPodPath", || ABSOLUTE_RULE.to_owned());
+        let paths = [
+            ("staticPodPath", &self.static_pod_path),
+            ("podLogsDir", &self.pod_logs_dir),
+        ];
+        for (field, path) in paths {
+            let right = path.as_deref().is_none_or(is_absolute);
+            found.unless(right, field, || ABSOLUTE_RULE.to_owned());
         }
         if let Some(url) = &self.static_pod_url {
             let web = url.starts_with("http://") || url.starts_with("https://");

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use pinnace_api::quantity::QuantityError;
 use pinnace_api::{Bytes, MilliCpu};
-
-use super::quantity::{self, QuantityError};
-use crate::node::{binary_quantity, cpu_quantity};
 
 /// `systemReserved` and `kubeReserved`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -48,7 +46,7 @@ pub enum ReservedError {
         name: String,
     },
     /// An amount that is no quantity.
-    #[error("{name}: {text:?} {why}")]
+    #[error("{name}: {text:?}: {why}")]
     Amount {
         /// The resource.
         name: String,
@@ -67,11 +65,9 @@ impl TryFrom<BTreeMap<String, Scalar>> for Reserved {
         for (name, amount) in amounts {
             let text = amount.text();
             let read = match name.as_str() {
-                "cpu" => quantity::milli_cpu(&text).map(|amount| reserved.cpu = amount),
-                "memory" => quantity::bytes(&text).map(|amount| reserved.memory = amount),
-                "ephemeral-storage" => {
-                    quantity::bytes(&text).map(|amount| reserved.ephemeral_storage = amount)
-                }
+                "cpu" => text.parse().map(|amount| reserved.cpu = amount),
+                "memory" => text.parse().map(|amount| reserved.memory = amount),
+                "ephemeral-storage" => text.parse().map(|amount| reserved.ephemeral_storage = amount),
                 _ => return Err(ReservedError::Resource { name }),
             };
             if let Err(why) = read {
@@ -85,12 +81,12 @@ impl TryFrom<BTreeMap<String, Scalar>> for Reserved {
 impl From<Reserved> for BTreeMap<String, String> {
     fn from(reserved: Reserved) -> Self {
         let amounts = [
-            ("cpu", reserved.cpu.0, cpu_quantity(reserved.cpu)),
-            ("memory", reserved.memory.0, binary_quantity(reserved.memory)),
+            ("cpu", reserved.cpu.0, reserved.cpu.to_string()),
+            ("memory", reserved.memory.0, reserved.memory.to_string()),
             (
                 "ephemeral-storage",
                 reserved.ephemeral_storage.0,
-                binary_quantity(reserved.ephemeral_storage),
+                reserved.ephemeral_storage.to_string(),
             ),
         ];
         let given = amounts.into_iter().filter(|(_, amount, _)| *amount > 0);
@@ -121,7 +117,7 @@ impl TryFrom<Scalar> for LogSize {
 
     fn try_from(amount: Scalar) -> Result<Self, ReservedError> {
         let text = amount.text();
-        match quantity::bytes(&text) {
+        match text.parse() {
             Ok(bytes) => Ok(Self(bytes)),
             Err(why) => Err(ReservedError::Amount {
                 name: "containerLogMaxSize".to_owned(),
@@ -134,6 +130,6 @@ impl TryFrom<Scalar> for LogSize {
 
 impl From<LogSize> for String {
     fn from(size: LogSize) -> String {
-        binary_quantity(size.0)
+        size.0.to_string()
     }
 }

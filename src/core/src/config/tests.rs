@@ -29,7 +29,7 @@ fn what_is_shown_is_read_again_as_the_same() {
         "maxPods": 20, "podPidsLimit": 1024, "cpuCFSQuota": false, "cpuCFSQuotaPeriod": "10ms",
         "containerLogMaxSize": "1Mi", "containerLogMaxFiles": 2,
         "crashLoopBackOff": {"maxContainerRestartPeriod": "30s"},
-        "staticPodPath": "/srv/manifests", "staticPodURL": "https://fleet.example.org/pods",
+        "staticPodPath": "/srv/manifests", "podLogsDir": "/var/log/edge", "staticPodURL": "https://fleet.example.org/pods",
         "staticPodURLHeader": {"Authorization": ["Bearer x"]},
         "fileCheckFrequency": "1m30s", "httpCheckFrequency": "5s",
         "metricsListen": ["127.0.0.1:9101", "[::1]:9101"], "ociRuntimes": ["/usr/bin/runc"],
@@ -60,14 +60,14 @@ fn what_is_not_known_or_of_another_type_is_refused() {
         ),
         (
             json!({"systemReserved": {"cpu": "lots"}}),
-            "cpu: \"lots\" must be a quantity",
+            "cpu: \"lots\": quantities must match",
         ),
         (json!({"kubeReserved": {"gpu": 1}}), "unknown resource \"gpu\""),
         (
             json!({"kubeReserved": {"memory": "-1Gi"}}),
             "greater than or equal to 0",
         ),
-        (json!({"containerLogMaxSize": "many"}), "must be a quantity"),
+        (json!({"containerLogMaxSize": "many"}), "quantities must match"),
         (json!({"fileCheckFrequency": "20"}), "must be a duration"),
         (json!({"metricsListen": ["localhost"]}), "invalid socket address"),
         (json!({"nodeName": "Edge_7"}), "node name"),
@@ -90,7 +90,7 @@ fn each_wrong_value_is_found_under_its_path() {
         ],
         "maxPods": 100_000, "podPidsLimit": -2, "containerLogMaxFiles": 1, "containerLogMaxSize": 0,
         "cpuCFSQuotaPeriod": "2s", "crashLoopBackOff": {"maxContainerRestartPeriod": "10m"},
-        "fileCheckFrequency": "0s", "staticPodPath": "manifests", "staticPodURL": "ftp://x",
+        "fileCheckFrequency": "0s", "staticPodPath": "manifests", "podLogsDir": "/var/../log", "staticPodURL": "ftp://x",
         "staticPodURLHeader": {"a b": [], "ok": ["\n"]}, "ociRuntimes": ["bin/runc"], "shimPath": "/a/../b",
     }))
     .unwrap();
@@ -117,6 +117,7 @@ fn each_wrong_value_is_found_under_its_path() {
         "crashLoopBackOff.maxContainerRestartPeriod",
         "fileCheckFrequency",
         "staticPodPath",
+        "podLogsDir",
         "staticPodURL",
         "staticPodURLHeader.a b",
         "staticPodURLHeader.ok",

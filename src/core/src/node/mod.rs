@@ -19,7 +19,6 @@ use pinnace_api::{Bytes, LabelName, MilliCpu, NodeName};
 use crate::config::{NodeConfig, Reserved};
 
 pub use status::NodeState;
-pub(crate) use status::{binary_quantity, cpu_quantity};
 pub use taint::{Taint, effect_name};
 
 /// What the host shows of itself; read once at start, and again when something changed.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use pinnace_api::{Bytes, MilliCpu};
+use pinnace_api::Bytes;
 
 use super::{Node, NodeResources, Taint, go_arch};
 use crate::time::WallMillis;
@@ -102,24 +102,15 @@ fn ready_condition(state: &NodeState) -> Value {
 
 fn amounts(resources: &NodeResources) -> Value {
     json!({
-        "cpu": cpu_quantity(resources.cpu),
-        "memory": binary_quantity(resources.memory),
-        "ephemeral-storage": binary_quantity(resources.ephemeral_storage),
+        "cpu": resources.cpu.to_string(),
+        "memory": kibibytes(resources.memory),
+        "ephemeral-storage": kibibytes(resources.ephemeral_storage),
         "pods": resources.pods.to_string(),
     })
 }
 
-/// `2` or `1500m`.
-pub fn cpu_quantity(cpu: MilliCpu) -> String {
-    if cpu.0.is_multiple_of(1000) {
-        (cpu.0 / 1000).to_string()
-    } else {
-        format!("{}m", cpu.0)
-    }
-}
-
 /// In Ki where it divides, as a node's status shows it; otherwise in bytes.
-pub fn binary_quantity(bytes: Bytes) -> String {
+fn kibibytes(bytes: Bytes) -> String {
     if bytes.0 != 0 && bytes.0.is_multiple_of(1024) {
         format!("{}Ki", bytes.0 / 1024)
     } else {

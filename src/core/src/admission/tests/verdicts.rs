@@ -52,7 +52,7 @@ fn an_untolerated_taint_is_named_and_the_first_filter_gives_the_words() {
         details,
         [
             "untolerated taint {dedicated: gpu} with effect NoSchedule",
-            "cpu: asks for 9000m, of 2000m allocatable 0m are requested by other pods",
+            "cpu: asks for 9, of 2 allocatable 0 are taken by other pods",
         ]
     );
     pod.spec.tolerations = vec![tolerate("dedicated", None)];
@@ -83,7 +83,7 @@ fn what_is_short_is_listed_in_the_schedulers_order() {
     );
     assert_eq!(
         details[2],
-        "memory: asks for 2147483648, of 3221225472 allocatable 2147483648 are requested by other pods"
+        "memory: asks for 2Gi, of 3Gi allocatable 2Gi are taken by other pods"
     );
     let (message, _) = waiting(admit(&asking(0, 0), &node, &running));
     assert_eq!(
