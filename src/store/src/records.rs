@@ -17,6 +17,8 @@ use crate::format::{identity_name, is_record, read_identity, read_progress, uid_
 const RECORD_MAX: u64 = 8 << 20;
 /// The kernel's number for a medium that cannot be read.
 const EIO: i32 = 5;
+/// Its number for links that lead in a circle.
+const ELOOP: i32 = 40;
 const PROGRESS: &str = "progress.json";
 
 /// Pods' records beneath one root. One agent alone uses it (it holds the root's lock).
@@ -221,11 +223,8 @@ fn encode(record: &impl Serialize) -> Result<Vec<u8>, StoreError> {
 fn is_damage(error: &SysError) -> bool {
     matches!(
         error.kind(),
-        ErrorKind::FileTooLarge
-            | ErrorKind::InvalidInput
-            | ErrorKind::IsADirectory
-            | ErrorKind::FilesystemLoop
-    ) || error.errno() == Some(EIO)
+        ErrorKind::FileTooLarge | ErrorKind::InvalidInput | ErrorKind::IsADirectory
+    ) || matches!(error.errno(), Some(EIO | ELOOP))
 }
 
 /// A crash came between the writing of a temporary file and its renaming: the record itself is the old one.
