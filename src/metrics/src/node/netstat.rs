@@ -1,0 +1,104 @@
+//! `netstat`: the protocols' counters (`/proc/net/{netstat,snmp,snmp6}`), those that node_exporter shows.
+
+use std::collections::BTreeMap;
+
+use super::Collector;
+use crate::encode::{Encoder, Kind, Value, name_part};
+use crate::host::{CollectError, Host};
+
+pub(super) struct Netstat;
+
+impl Collector for Netstat {
+    fn name(&self) -> &'static str {
+        "netstat"
+    }
+
+    fn collect(&self, host: &Host, out: &mut Encoder) -> Result<(), CollectError> {
+        let mut fields = BTreeMap::new();
+        for file in ["net/netstat", "net/snmp"] {
+            pairs(&host.proc_text(file)?, &mut fields)
+                .ok_or_else(|| CollectError::malformed(host.proc.join(file), "a pair of lines"))?;
+        }
+        // Not there where IPv6 is switched off.
+        if let Ok(text) = host.proc_text("net/snmp6") {
+            single(&text, &mut fields);
+        }
+        for ((protocol, field), value) in fields {
+            if is_shown(&protocol, &field) {
+                let name = name_part(&format!("node_netstat_{protocol}_{field}"));
+                let help = format!("Counter {field} of protocol {protocol}.");
+                out.single(&name, Kind::Untyped, &help, value);
+            }
+        }
+        Ok(())
+    }
+}
+
+type Fields = BTreeMap<(String, String), Value>;
+
+/// A line of names and a line of values for each protocol.
+fn pairs(text: &str, fields: &mut Fields) -> Option<()> {
+    let mut lines = text.lines();
+    while let (Some(names), Some(values)) = (lines.next(), lines.next()) {
+        let (protocol, names) = names.split_once(':')?;
+        let values = values.strip_prefix(protocol)?.strip_prefix(':')?;
+        for (name, value) in names
+            .split_ascii_whitespace()
+            .zip(values.split_ascii_whitespace())
+        {
+            fields.insert((protocol.to_owned(), name.to_owned()), number(value)?);
+        }
+    }
+    Some(())
+}
+
+/// A name, such as `Ip6InOctets`, and a value on each line.
+fn single(text: &str, fields: &mut Fields) {
+    for line in text.lines() {
+        let mut words = line.split_ascii_whitespace();
+        let (Some(name), Some(value)) = (words.next(), words.next().and_then(number)) else {
+            continue;
+        };
+        if let Some(at) = name.find('6') {
+            let (protocol, field) = name.split_at(at + 1);
+            fields.insert((protocol.to_owned(), field.to_owned()), value);
+        }
+    }
+}
+
+fn number(word: &str) -> Option<Value> {
+    word.parse::<u64>()
+        .map(Value::Unsigned)
+        .or_else(|_| word.parse::<i64>().map(Value::Signed))
+        .ok()
+}
+
+fn is_shown(protocol: &str, field: &str) -> bool {
+    if matches!(field, "InErrors" | "InErrs") {
+        return true;
+    }
+    match protocol {
+        "Ip" => field == "Forwarding",
+        "Ip6" | "IpExt" => matches!(field, "InOctets" | "OutOctets"),
+        "Icmp" | "Icmp6" => matches!(field, "InMsgs" | "OutMsgs"),
+        "TcpExt" => {
+            field.starts_with("Listen")
+                || field.starts_with("Syncookies")
+                || matches!(
+                    field,
+                    "TCPSynRetrans" | "TCPTimeouts" | "TCPOFOQueue" | "TCPRcvQDrop"
+                )
+        }
+        "Tcp" => matches!(
+            field,
+            "ActiveOpens" | "InSegs" | "OutSegs" | "OutRsts" | "PassiveOpens" | "RetransSegs" | "CurrEstab"
+        ),
+        "Udp" | "Udp6" => {
+            matches!(
+                field,
+                "InDatagrams" | "OutDatagrams" | "NoPorts" | "RcvbufErrors" | "SndbufErrors"
+            )
+        }
+        _ => false,
+    }
+}

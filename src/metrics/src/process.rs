@@ -1,0 +1,92 @@
+//! `process_*`: what the agent itself takes, under the names that Prometheus' clients share.
+
+use procfs::process::{LimitValue, Process};
+use procfs::{CurrentSI, KernelStats, ProcError};
+
+use crate::encode::{Encoder, Kind, Value};
+
+/// Reads this process; its start is worked out once.
+pub(crate) struct OwnProcess {
+    start_seconds: Option<f64>,
+}
+
+impl OwnProcess {
+    pub(crate) fn new() -> Self {
+        Self {
+            start_seconds: start().ok(),
+        }
+    }
+
+    /// Writes the families; where `/proc` hides something, the rest is still told.
+    pub(crate) fn collect(&self, out: &mut Encoder) {
+        if let Err(error) = self.try_collect(out) {
+            tracing::debug!(%error, "read the agent's own process");
+        }
+        if let Some(start) = self.start_seconds {
+            out.single(
+                "process_start_time_seconds",
+                Kind::Gauge,
+                "When the agent was started, in seconds since 1970.",
+                start,
+            );
+        }
+    }
+
+    fn try_collect(&self, out: &mut Encoder) -> Result<(), ProcError> {
+        let process = Process::myself()?;
+        let stat = process.stat()?;
+        let cpu = (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64;
+        let threads = u64::try_from(stat.num_threads).unwrap_or_default();
+        let families: [(&str, Kind, &str, Value); 4] = [
+            (
+                "process_cpu_seconds_total",
+                Kind::Counter,
+                "Seconds of CPU that the agent took.",
+                cpu.into(),
+            ),
+            (
+                "process_resident_memory_bytes",
+                Kind::Gauge,
+                "Bytes of memory that the agent holds.",
+                (stat.rss * procfs::page_size()).into(),
+            ),
+            (
+                "process_threads",
+                Kind::Gauge,
+                "Threads of the agent.",
+                threads.into(),
+            ),
+            (
+                "process_virtual_memory_bytes",
+                Kind::Gauge,
+                "Bytes of address space of the agent.",
+                stat.vsize.into(),
+            ),
+        ];
+        for (name, kind, help, value) in families {
+            out.single(name, kind, help, value);
+        }
+        let fds = process.fd_count()? as u64;
+        out.single(
+            "process_open_fds",
+            Kind::Gauge,
+            "Descriptors that the agent has open.",
+            fds,
+        );
+        if let LimitValue::Value(most) = process.limits()?.max_open_files.soft_limit {
+            out.single(
+                "process_max_fds",
+                Kind::Gauge,
+                "Descriptors that the agent may have open.",
+                most,
+            );
+        }
+        Ok(())
+    }
+}
+
+fn start() -> Result<f64, ProcError> {
+    let ticks = Process::myself()?.stat()?.starttime;
+    let boot = KernelStats::current()?.btime;
+    Ok(boot as f64 + ticks as f64 / procfs::ticks_per_second() as f64)
+}
