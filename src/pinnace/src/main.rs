@@ -1,1 +1,4 @@
+#[cfg(test)]
+mod config;
+
 fn main() {}
