@@ -18,6 +18,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use pinnace_api::{LabelName, NodeName};
 
 use crate::node::Taint;
+use crate::pod::{Backoff, Policy};
 use crate::ports::LogLimits;
 use crate::resources::CgroupPolicy;
 
@@ -147,6 +148,18 @@ impl NodeConfig {
             cpu_cfs_quota: self.cpu_cfs_quota,
             cpu_period_us: self.cpu_cfs_quota_period.as_micros(),
             pod_pids_limit: u64::try_from(self.pod_pids_limit).ok().filter(|limit| *limit > 0),
+        }
+    }
+
+    /// What it says about waiting: the longest back-off of restarts.
+    pub fn policy(&self) -> Policy {
+        let usual = Policy::default();
+        Policy {
+            restart: Backoff {
+                max_millis: self.crash_loop_back_off.max_container_restart_period.as_millis(),
+                ..usual.restart
+            },
+            ..usual
         }
     }
 

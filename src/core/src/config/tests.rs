@@ -17,6 +17,14 @@ fn an_empty_configuration_is_the_default_and_right() {
     assert_eq!(config.metrics_listen[0].to_string(), "0.0.0.0:9100");
     assert_eq!(config.log_limits().max_size_bytes, 10_485_760);
     assert_eq!(config.cgroup_policy(), CgroupPolicy::default());
+    assert_eq!(config.policy(), Policy::default());
+}
+
+#[test]
+fn the_longest_restart_period_bounds_the_first_one_too() {
+    let config = read(json!({"crashLoopBackOff": {"maxContainerRestartPeriod": "4s"}})).unwrap();
+    let restart = config.policy().restart;
+    assert_eq!((restart.delay_millis(1), restart.delay_millis(9)), (4_000, 4_000));
 }
 
 #[test]
