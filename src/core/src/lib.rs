@@ -18,6 +18,8 @@ pub mod admission;
 pub mod config;
 pub mod controllers;
 pub mod event;
+#[cfg(any(test, feature = "testing"))]
+pub mod fake;
 pub mod host;
 pub mod node;
 pub mod pod;

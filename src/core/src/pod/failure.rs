@@ -24,6 +24,19 @@ impl Action {
         }
     }
 
+    /// The instance that the action is about, if it is about one.
+    pub fn attempt(&self) -> Option<u32> {
+        match self {
+            Action::CreateContainer { attempt, .. }
+            | Action::StartContainer { attempt, .. }
+            | Action::StopContainer { attempt, .. }
+            | Action::KillContainer { attempt, .. }
+            | Action::RemoveContainer { attempt, .. }
+            | Action::NoteExit { attempt, .. } => Some(*attempt),
+            _ => None,
+        }
+    }
+
     /// The kind of action, for its failures.
     pub fn step(&self) -> FailedStep {
         match self {
@@ -66,6 +79,7 @@ impl Record {
         let retry_at = now.boot.after(policy.retry_millis(step, reason, tries));
         let failure = Failure {
             step,
+            attempt: action.attempt(),
             reason,
             message,
             tries,
@@ -106,7 +120,6 @@ impl Record {
     pub fn try_at_once(&mut self) {
         self.pod_failure = None;
         // A failed start is the instance's end, which only taking note of it may forget.
-        self.failures
-            .retain(|_, failure| failure.step == FailedStep::Start);
+        self.failures.retain(|_, failure| failure.is_failed_start());
     }
 }

@@ -18,9 +18,12 @@
 //! - teardown goes on past an error and retries only what is left.
 
 pub mod action;
+mod ends;
 mod failure;
 mod finish;
 mod instances;
+#[cfg(test)]
+mod model;
 pub mod observed;
 mod plan;
 mod policy;

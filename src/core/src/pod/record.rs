@@ -145,6 +145,8 @@ pub struct Eviction {
 pub struct Failure {
     /// What was tried.
     pub step: FailedStep,
+    /// The instance that it was tried with, where it is about one.
+    pub attempt: Option<u32>,
     /// Kubernetes' waiting reason.
     pub reason: FailureReason,
     /// A sentence for people, the whole chain.
@@ -155,6 +157,15 @@ pub struct Failure {
     pub failed_at: BootMillis,
     /// When the next may be made.
     pub retry_at: BootMillis,
+}
+
+impl Failure {
+    /// The instance counts as ended (`StartError`): its program could not be started. Some OCI runtimes find
+    /// that out when they create a container, others when they start it.
+    pub fn is_failed_start(&self) -> bool {
+        self.step == FailedStep::Start
+            || (self.step == FailedStep::Create && self.reason == FailureReason::RunContainerError)
+    }
 }
 
 /// The kind of action that failed; it decides what the failure holds up.

@@ -78,7 +78,7 @@ impl<'a> Sketch<'a> {
     pub fn may_try(&mut self, name: &ContainerName) -> bool {
         // A failed start is waited out by the restart's own back-off.
         let failure = self.record.failures.get(name);
-        self.passes(failure.filter(|failure| failure.step != FailedStep::Start))
+        self.passes(failure.filter(|failure| !failure.is_failed_start()))
     }
 
     /// Likewise for actions that end the container: what failed while it was made does not hold them up.

@@ -3,9 +3,11 @@
 use pinnace_api::{ContainerName, Pod};
 
 use super::action::Action;
+use super::ends;
 use super::finish;
 use super::instances::{self, Instance, Life};
 use super::observed::{SandboxState, ShimState};
+use super::record::FailedStep;
 use super::restart;
 use super::sketch::Sketch;
 
@@ -15,7 +17,11 @@ pub(super) fn run(sketch: &mut Sketch<'_>, pod: &Pod) {
         return;
     }
     let (mut found, orphans) = instances::sort_out(sketch);
-    instances::take_note(sketch, pod, &found, orphans, true);
+    if orphans {
+        sketch.kill_cgroup_first();
+    }
+    let ends = ends::unrecorded(sketch, pod, &found, true);
+    ends::take_note(sketch, ends);
     if let Some(finished) = finish::end_of(sketch.progress(), pod, &found) {
         sketch.push(Action::SaveFinished(finished));
         finish::clear(sketch, &found);
@@ -102,7 +108,8 @@ fn bring_up(sketch: &mut Sketch<'_>, pod: &Pod, name: &ContainerName, own: &[&In
     }
     let attempt = newest.attempt;
     match &newest.life {
-        Life::Running if !is_used(sketch, newest) => {}
+        Life::Running if !instances::is_used(sketch.progress(), name, attempt) => {}
+        // A start that was given up came through late.
         Life::Running => {
             clear_away(sketch, newest);
         }
@@ -116,6 +123,7 @@ fn bring_up(sketch: &mut Sketch<'_>, pod: &Pod, name: &ContainerName, own: &[&In
         }
         Life::Claimed => {
             if clear_away(sketch, newest) {
+                let attempt = number_for(sketch, name, attempt);
                 create(sketch, name, attempt);
             }
         }
@@ -125,14 +133,6 @@ fn bring_up(sketch: &mut Sketch<'_>, pod: &Pod, name: &ContainerName, own: &[&In
             }
         }
     }
-}
-
-/// It runs although its end was recorded (a start that was given up came through late).
-fn is_used(sketch: &Sketch<'_>, instance: &Instance) -> bool {
-    sketch
-        .progress()
-        .container(&instance.name)
-        .is_some_and(|progress| instance.attempt < progress.next_attempt)
 }
 
 /// Makes the next instance, numbered `at_least`, if the restart policy and the back-off allow.
@@ -151,7 +151,20 @@ fn create_if_due(sketch: &mut Sketch<'_>, pod: &Pod, name: &ContainerName, at_le
         }
     }
     if sketch.may_try(name) {
+        let attempt = number_for(sketch, name, attempt);
         create(sketch, name, attempt);
+    }
+}
+
+/// The number of an instance that could be `attempt`, but for a log that says that one has been created with
+/// it. Where it is known that only its creation failed, the number is used again.
+fn number_for(sketch: &Sketch<'_>, name: &ContainerName, attempt: u32) -> u32 {
+    let failure = sketch.record.failures.get(name);
+    let only_failed =
+        failure.is_some_and(|failure| failure.step == FailedStep::Create && failure.attempt == Some(attempt));
+    match sketch.observed.log_attempts.get(name) {
+        Some(logged) if !only_failed => attempt.max(logged.saturating_add(1)),
+        _ => attempt,
     }
 }
 

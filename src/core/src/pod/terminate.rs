@@ -6,6 +6,7 @@
 use pinnace_api::Pod;
 
 use super::action::Action;
+use super::ends;
 use super::finish;
 use super::instances::{self, Instance};
 use super::record::{Eviction, FailedStep, Finished, Termination};
@@ -27,10 +28,14 @@ pub(super) fn end(sketch: &mut Sketch<'_>, pod: &Pod, ending: &Ending) {
     };
     let (found, orphans) = instances::sort_out(sketch);
     let logs_count = stays && sketch.record.identity.finished.is_none();
-    if (orphans || instances::anything_to_note(&found)) && !sketch.pod_may_end() {
+    let ends = ends::unrecorded(sketch, pod, &found, logs_count);
+    if (orphans || !ends.is_empty()) && !sketch.pod_may_end() {
         return;
     }
-    instances::take_note(sketch, pod, &found, orphans, logs_count);
+    if orphans {
+        sketch.kill_cgroup_first();
+    }
+    ends::take_note(sketch, ends);
     let (living, ended): (Vec<Instance>, Vec<Instance>) = found.into_iter().partition(Instance::lives);
     for instance in &living {
         press(sketch, &termination, instance);

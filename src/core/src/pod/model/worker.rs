@@ -1,0 +1,280 @@
+//! A worker without threads: looks, asks, acts, records, and can crash at any point of it.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use pinnace_api::{Pod, PodUid};
+
+use super::rules::Rules;
+use crate::fake::{Break, Extent, FakeHost, sample};
+use crate::host::Host;
+use crate::pod::{
+    Action, Desired, FailureReason, Observed, Plan, PodIdentity, Policy, Progress, Record, plan,
+};
+use crate::ports::{
+    ContainerRequest, ImageHandle, LogLimits, PodContext, PodRuntime, PortResult, Records, Stored, Volumes,
+};
+use crate::resources::{CgroupValues, QosClass};
+
+/// The fake's futures never wait.
+pub fn now<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("the fake waits"),
+    }
+}
+
+/// Where a crash of the agent strikes: after so many actions of the plan, the next one getting that far.
+#[derive(Debug, Clone, Copy)]
+pub struct Crash {
+    pub after: usize,
+    pub extent: Extent,
+}
+
+pub struct Worker {
+    pub host: FakeHost,
+    pub policy: Policy,
+    pub desired: Desired,
+    pub record: Record,
+    pub rules: Rules,
+    /// `ForgetRecord` went through.
+    pub forgotten: bool,
+}
+
+impl Worker {
+    pub fn new(pod: Pod, policy: Policy) -> Self {
+        let host = FakeHost::new();
+        let uid = host.new_pod_uid();
+        let identity = sample::identity(uid, &pod, host.now().wall);
+        now(host.save_identity(&identity)).unwrap();
+        let record = fresh(identity, &host);
+        let rules = Rules::new(policy);
+        let desired = Desired::Run(Arc::new(pod));
+        Self {
+            host,
+            policy,
+            desired,
+            record,
+            rules,
+            forgotten: false,
+        }
+    }
+
+    pub fn uid(&self) -> &PodUid {
+        &self.record.identity.uid
+    }
+
+    pub fn observe(&self) -> Observed {
+        let mut observed = now(PodRuntime::observe(&self.host, self.uid())).unwrap();
+        (observed.volumes_ready, observed.volumes_present) =
+            now(Volumes::observe(&self.host, self.uid())).unwrap();
+        observed
+    }
+
+    /// Looks, and asks what next.
+    pub fn ask(&mut self) -> Plan {
+        let observed = self.observe();
+        let answer = plan(
+            &self.desired,
+            &observed,
+            &self.record,
+            &self.policy,
+            self.host.now(),
+        );
+        let again = plan(
+            &self.desired,
+            &observed,
+            &self.record,
+            &self.policy,
+            self.host.now(),
+        );
+        assert_eq!(answer, again, "the plan is not pure");
+        self.rules.asked(&observed, &self.record);
+        answer
+    }
+
+    /// One round: asks and carries the answer out up to its first failure; true if there was anything to do.
+    pub fn round(&mut self) -> bool {
+        if self.forgotten {
+            return false;
+        }
+        let answer = self.ask();
+        for action in &answer.actions {
+            if !self.carry_out(action) {
+                break;
+            }
+        }
+        !answer.actions.is_empty()
+    }
+
+    /// A round that the agent does not survive; then it is started again.
+    pub fn crash(&mut self, crash: Crash) {
+        if !self.forgotten {
+            let answer = self.ask();
+            let came_so_far = answer
+                .actions
+                .iter()
+                .take(crash.after)
+                .all(|action| self.carry_out(action));
+            if let Some(action) = answer.actions.get(crash.after).filter(|_| came_so_far) {
+                self.host.mend();
+                self.host.break_next(Break {
+                    op: None,
+                    times: 1,
+                    extent: crash.extent,
+                    reason: FailureReason::CreateContainerError,
+                });
+                self.carry_out(action);
+                self.host.mend();
+            }
+        }
+        self.start_again();
+    }
+
+    /// The agent starts anew: memory is lost, records are read.
+    pub fn start_again(&mut self) {
+        match now(Records::load(&self.host)).unwrap().pop() {
+            Some(Stored::Whole(identity, progress)) => {
+                self.record = fresh(identity, &self.host);
+                match progress.filter(|progress| progress.boot == self.host.boot_id()) {
+                    Some(progress) => self.record.progress = progress,
+                    None => {
+                        let observed = self.observe();
+                        self.rules.progress_lost(&observed);
+                    }
+                }
+                self.rules.memory_lost(&self.record);
+                self.rules.recorded(&self.record);
+            }
+            Some(damaged) => panic!("{damaged:?}"),
+            // The identity went first: no worker is made for what is left.
+            None => self.forgotten = true,
+        }
+    }
+
+    /// Rounds until the plan is empty; panics if that takes more than `most`.
+    pub fn settle(&mut self, most: usize) -> Option<u64> {
+        for _ in 0..most {
+            if !self.round() {
+                return self.ask_when();
+            }
+        }
+        let next = self.ask();
+        panic!(
+            "not settled after {most} rounds: {next:?}\nseen {:?}\nrecord {:?}",
+            self.observe(),
+            self.record
+        );
+    }
+
+    fn ask_when(&mut self) -> Option<u64> {
+        if self.forgotten {
+            return None;
+        }
+        self.ask().wake_at.map(|at| at.since(self.host.now().boot))
+    }
+
+    /// Carries one action out as a worker does; false if it failed.
+    fn carry_out(&mut self, action: &Action) -> bool {
+        self.rules.before(action, &self.record, self.host.now());
+        let outcome = self.act(action);
+        match outcome {
+            Ok(()) => {
+                self.record.succeeded(action);
+                self.remember(action);
+                true
+            }
+            Err(error) => {
+                let message = error.chain();
+                self.record
+                    .failed(action, error.reason, message, &self.policy, self.host.now());
+                false
+            }
+        }
+    }
+
+    fn remember(&mut self, action: &Action) {
+        match action {
+            Action::SaveProgress(progress) => self.record.progress = progress.clone(),
+            Action::SaveFinished(finished) => self.record.identity.finished = Some(finished.clone()),
+            Action::ForgetRecord => self.forgotten = true,
+            _ => {}
+        }
+        self.rules.recorded(&self.record);
+    }
+
+    fn act(&self, action: &Action) -> PortResult<()> {
+        let (host, uid) = (&self.host, self.uid());
+        match action {
+            Action::SaveProgress(progress) => now(host.save_progress(uid, progress)),
+            Action::SaveFinished(finished) => {
+                let mut identity = self.record.identity.clone();
+                identity.finished = Some(finished.clone());
+                now(host.save_identity(&identity))
+            }
+            Action::CreateSandbox { attempt } => {
+                now(host.create_sandbox(&self.context(), &self.record.identity, *attempt))
+            }
+            Action::PrepareVolumes => now(host.prepare(&self.context())),
+            Action::CreateContainer { name, attempt } => {
+                now(host.create_container(&self.context(), &request(name, *attempt)))
+            }
+            Action::StartContainer { name, attempt } => {
+                now(host.start_container(uid, name, *attempt)).map(|_| ())
+            }
+            Action::StopContainer { name, attempt } => {
+                now(host.signal_container(uid, name, *attempt, 15, false))
+            }
+            Action::KillContainer { name, attempt } => {
+                now(host.signal_container(uid, name, *attempt, 9, true))
+            }
+            Action::KillPodCgroup => now(host.kill_pod_cgroup(uid)),
+            Action::RemoveContainer { name, attempt } => now(host.remove_container(uid, name, *attempt)),
+            Action::NoteExit { .. } => Ok(()),
+            Action::RemoveSandbox => now(host.remove_sandbox(uid)),
+            Action::RemoveVolumes => now(Volumes::remove(host, uid)),
+            Action::RemoveLogs => now(host.remove_logs(uid)),
+            Action::ForgetRecord => now(Records::remove(host, uid)),
+        }
+    }
+
+    fn context(&self) -> PodContext {
+        PodContext {
+            uid: self.uid().clone(),
+            pod: self.desired.pod().clone(),
+            qos: QosClass::BestEffort,
+            pod_cgroup: CgroupValues::default(),
+        }
+    }
+}
+
+fn fresh(identity: PodIdentity, host: &FakeHost) -> Record {
+    Record {
+        identity,
+        progress: Progress::new(host.boot_id()),
+        failures: Default::default(),
+        pod_failure: None,
+    }
+}
+
+fn request(name: &pinnace_api::ContainerName, attempt: u32) -> ContainerRequest {
+    ContainerRequest {
+        name: name.clone(),
+        attempt,
+        image: ImageHandle {
+            id: "sha256:0".to_owned(),
+            manifest_digest: "sha256:1".to_owned(),
+            reference: "example.com/a:1".to_owned(),
+        },
+        mounts: Vec::new(),
+        cgroup: CgroupValues::default(),
+        oom_score_adj: 0,
+        log: LogLimits {
+            max_size_bytes: 1 << 20,
+            max_files: 2,
+        },
+        env: Vec::new(),
+    }
+}
