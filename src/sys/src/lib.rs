@@ -9,6 +9,7 @@
 //! | [`layout`] | where everything lies under one root |
 //! | [`file`](mod@file) | atomic and durable writes, bounded reads, locks |
 //! | [`tree`] | removal of whole trees, never through a link or across a mount |
+//! | [`usage`] | what a tree takes on its file system |
 //! | [`path`] | opening and making paths beneath a directory descriptor |
 //! | [`mount`] | overlays, tmpfs, binds, the list of mounts |
 //! | [`namespace`] | namespaces pinned to files |
@@ -28,6 +29,7 @@ pub mod path;
 pub mod process;
 pub mod random;
 pub mod tree;
+pub mod usage;
 
 pub use error::{Doing, SysError, SysResult};
 pub use layout::Layout;

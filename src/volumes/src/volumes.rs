@@ -1,0 +1,90 @@
+//! The port [`Volumes`], on the host.
+
+use std::collections::BTreeMap;
+
+use pinnace_api::{Bytes, ContainerName, PodUid};
+use pinnace_core::pod::FailureReason;
+use pinnace_core::ports::{BindMount, PodContext, PortError, PortResult, Volumes};
+use pinnace_sys::Layout;
+
+use crate::error::{Failed, VolumeError};
+use crate::pod::{self, PodVolumes};
+
+/// The volumes of all pods beneath one root.
+#[derive(Debug, Clone)]
+pub struct NodeVolumes {
+    layout: Layout,
+}
+
+impl NodeVolumes {
+    /// The volumes of a root; nothing is touched before the first call.
+    pub fn new(layout: Layout) -> Self {
+        Self { layout }
+    }
+
+    /// What each emptyDir of a pod holds now, for `sizeLimit`. Takes as long as walking through them.
+    pub async fn usage(&self, uid: &PodUid) -> PortResult<BTreeMap<ContainerName, Bytes>> {
+        let volumes = PodVolumes::new(&self.layout, uid);
+        let object = uid.to_string();
+        aside(move || failing("measure the volumes of pod", object, volumes.usage())).await
+    }
+}
+
+impl Volumes for NodeVolumes {
+    async fn list(&self) -> PortResult<Vec<PodUid>> {
+        let layout = self.layout.clone();
+        let object = layout.root().display().to_string();
+        aside(move || failing("list the volumes beneath", object, pod::list(&layout))).await
+    }
+
+    async fn observe(&self, uid: &PodUid) -> PortResult<(bool, bool)> {
+        let volumes = PodVolumes::new(&self.layout, uid);
+        let object = uid.to_string();
+        aside(move || failing("look at the volumes of pod", object, volumes.observe())).await
+    }
+
+    async fn prepare(&self, pod: &PodContext) -> PortResult<()> {
+        let volumes = PodVolumes::new(&self.layout, &pod.uid);
+        let pod = pod.clone();
+        aside(move || volumes.prepare(&pod)).await
+    }
+
+    async fn mounts(&self, pod: &PodContext, container: &ContainerName) -> PortResult<Vec<BindMount>> {
+        let volumes = PodVolumes::new(&self.layout, &pod.uid);
+        let (pod, container) = (pod.clone(), container.clone());
+        aside(move || volumes.mounts(&pod, &container)).await
+    }
+
+    async fn remove(&self, uid: &PodUid) -> PortResult<()> {
+        let volumes = PodVolumes::new(&self.layout, uid);
+        let object = uid.to_string();
+        aside(move || failing("remove the volumes of pod", object, volumes.remove())).await
+    }
+}
+
+fn failing<T, E: Into<VolumeError>>(
+    operation: &'static str,
+    object: String,
+    done: Result<T, E>,
+) -> Result<T, Failed> {
+    done.map_err(|error| Failed {
+        operation,
+        object,
+        reason: FailureReason::FailedMount,
+        source: error.into(),
+    })
+}
+
+/// Runs on a thread that may wait: a hostPath may lie on a file system that does not answer.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failed> + Send + 'static,
+) -> PortResult<T> {
+    let done = match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => failing("work on", "volumes".to_owned(), Err(VolumeError::Worker(error))),
+    };
+    done.map_err(PortError::from)
+}
+
+#[cfg(test)]
+mod tests;
