@@ -1,0 +1,161 @@
+//! A writer that is killed at any instant, and two that write at once.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::*;
+
+const ROOT: &str = "PINNACE_TEST_IMPORT_ROOT";
+const ARCHIVE: &str = "PINNACE_TEST_IMPORT_ARCHIVE";
+
+/// Not a promise: the body of the processes that the tests of this file start.
+#[test]
+#[ignore = "runs only as the child of the tests in this file"]
+fn importing_process() {
+    let root = std::env::var(ROOT).expect("started by a test");
+    let archive = std::env::var(ARCHIVE).expect("started by a test");
+    let store = ImageStore::open(&Layout::new(root)).unwrap();
+    store.import(Path::new(&archive), &mut |_| {}).unwrap();
+}
+
+fn start(node: &Node, archive: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "--ignored",
+            "--quiet",
+            "images::tests::crash::importing_process",
+        ])
+        .env(ROOT, node.dir.path())
+        .env(ARCHIVE, archive)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Large enough that a kill hits it in the middle.
+fn images() -> Vec<TestImage> {
+    let many = |seed: u32| {
+        let mut tar = Tarball::new();
+        for n in 0..400_u32 {
+            let content: Vec<u8> = (0..2000_u32)
+                .map(|byte| (byte.wrapping_mul(seed + n) >> 3) as u8)
+                .collect();
+            tar.file(&format!("d{}/f{n}", n % 7), &content);
+        }
+        tar.finish()
+    };
+    let base = many(3);
+    let mut one = TestImage::new("one:1", vec![base.clone(), many(5)]);
+    one.compress = gzip;
+    let mut two = TestImage::new("two:1", vec![base, many(7)]);
+    two.compress = gzip;
+    vec![one, two]
+}
+
+fn assert_whole(node: &Node, names: &[&str]) {
+    for name in names {
+        let lower = node.lower_dirs(name);
+        assert_eq!(lower.len(), 2);
+        for directory in lower {
+            let files = (0..400)
+                .filter(|n| directory.join(format!("d{}/f{n}", n % 7)).is_file())
+                .count();
+            assert_eq!(files, 400, "{}", directory.display());
+        }
+    }
+}
+
+#[test]
+fn a_killed_import_leaves_all_or_nothing_and_the_next_one_clears_up() {
+    let archive_dir = tempfile::tempdir().unwrap();
+    let archive = archive_dir.path().join("images.tar");
+    std::fs::write(&archive, docker_archive(&images())).unwrap();
+    let whole = Node::new();
+    let started = Instant::now();
+    assert!(start(&whole, &archive).wait().unwrap().success());
+    let full_time = started.elapsed();
+    assert_whole(&whole, &["one:1", "two:1"]);
+
+    let node = Node::new();
+    let rounds = 24;
+    let mut killed = 0;
+    for round in 0..rounds {
+        let mut child = start(&node, &archive);
+        let deadline = Instant::now() + full_time.mul_f64(f64::from(round) / f64::from(rounds));
+        while Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        killed += u32::from(!child.wait().unwrap().success());
+        // A reader needs no repair: what the index names is whole, what it does not name is not seen.
+        let fresh = ImageStore::open(&node.layout).unwrap();
+        let names: Vec<_> = fresh
+            .list()
+            .unwrap()
+            .iter()
+            .map(|image| image.problem.clone())
+            .collect();
+        assert!(
+            names.iter().all(Option::is_none) && (names.is_empty() || names.len() == 2),
+            "{names:?}"
+        );
+        if names.len() == 2 {
+            assert_whole(&node, &["one:1", "two:1"]);
+            for name in ["one:1", "two:1"] {
+                fresh.remove(name, |_| Vec::new()).unwrap();
+            }
+            node.assert_empty();
+        }
+    }
+    assert!(killed > rounds / 4, "only {killed} of {rounds} imports were hit");
+    assert!(start(&node, &archive).wait().unwrap().success());
+    assert_whole(&node, &["one:1", "two:1"]);
+    node.assert_no_leftovers();
+    assert_eq!(node.content(), whole.content());
+}
+
+#[test]
+fn what_a_crash_put_in_place_without_an_index_is_removed_by_the_next_writer() {
+    let node = Node::new();
+    node.import_bytes(&docker_archive(&[TestImage::new("a:1", vec![layer("f", "x")])]))
+        .unwrap();
+    let before = node.content();
+    let index = std::fs::read(node.layout.images().join("index.json")).unwrap();
+    node.import_bytes(&docker_archive(&[TestImage::new("b:1", vec![layer("f", "y")])]))
+        .unwrap();
+    let new: Vec<_> = node
+        .content()
+        .into_iter()
+        .filter(|name| !before.contains(name))
+        .collect();
+    // As if the power had gone between the renames and the replacement of the index.
+    std::fs::write(node.layout.images().join("index.json"), index).unwrap();
+    let journal = serde_json::json!({"blobs": new, "layers": new});
+    std::fs::write(
+        node.layout.images().join(".journal.json"),
+        serde_json::to_vec(&journal).unwrap(),
+    )
+    .unwrap();
+    assert!(matches!(
+        node.store.remove("absent", |_| Vec::new()),
+        Err(ImageError::NotFound { .. })
+    ));
+    assert_eq!(node.content(), before);
+    assert_eq!(node.lower_dirs("a:1").len(), 1);
+    node.assert_no_leftovers();
+}
+
+#[test]
+fn two_processes_import_the_same_images_at_once() {
+    let node = Node::new();
+    let archive = node.write("images.tar", &docker_archive(&images()));
+    let mut children: Vec<Child> = (0..3).map(|_| start(&node, &archive)).collect();
+    for child in &mut children {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_whole(&node, &["one:1", "two:1"]);
+    assert_eq!(node.store.list().unwrap().len(), 2);
+    node.assert_no_leftovers();
+}
