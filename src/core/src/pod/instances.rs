@@ -43,12 +43,12 @@ impl Instance {
 }
 
 /// States are believed only of a whole sandbox whose supervisor did not die.
-fn sandbox_is_whole(observed: &Observed) -> bool {
+pub(super) fn sandbox_is_whole(observed: &Observed) -> bool {
     matches!(observed.sandbox, SandboxState::Ready { .. }) && observed.shim != ShimState::Dead
 }
 
 /// What one instance is taken for.
-fn life_of(seen: &ContainerSeen, observed: &Observed, record: &Record, now: WallMillis) -> Life {
+pub(super) fn life_of(seen: &ContainerSeen, observed: &Observed, record: &Record, now: WallMillis) -> Life {
     let used = is_used(&record.progress, &seen.name, seen.attempt);
     let lost = |started_at| Life::Ended(ends::unknown(ends::SHIM_DIED, started_at, now));
     let whole = sandbox_is_whole(observed);

@@ -31,6 +31,7 @@ pub mod record;
 mod restart;
 mod sketch;
 mod start;
+pub mod status;
 mod terminate;
 
 pub use action::{Action, Plan};
@@ -41,6 +42,7 @@ pub use record::{
     ContainerProgress, Eviction, FailedStep, Failure, FailureReason, Finished, Origin, PodIdentity, Progress,
     Record, Termination,
 };
+pub use status::{PodRow, PodStatus, StatusContext, pods_table_row, status};
 
 use std::sync::Arc;
 

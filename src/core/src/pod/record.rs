@@ -203,3 +203,20 @@ pub enum FailureReason {
     /// A volume of the pod.
     FailedMount,
 }
+
+impl FailureReason {
+    /// Kubernetes' word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            FailureReason::ErrImageNeverPull => "ErrImageNeverPull",
+            FailureReason::ErrImagePull => "ErrImagePull",
+            FailureReason::InvalidImageName => "InvalidImageName",
+            FailureReason::ImageInspectError => "ImageInspectError",
+            FailureReason::CreateContainerConfigError => "CreateContainerConfigError",
+            FailureReason::CreateContainerError => "CreateContainerError",
+            FailureReason::RunContainerError => "RunContainerError",
+            FailureReason::FailedCreatePodSandBox => "FailedCreatePodSandBox",
+            FailureReason::FailedMount => "FailedMount",
+        }
+    }
+}

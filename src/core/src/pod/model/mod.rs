@@ -6,5 +6,5 @@
 
 mod examples;
 mod history;
-mod rules;
-mod worker;
+pub(super) mod rules;
+pub(super) mod worker;

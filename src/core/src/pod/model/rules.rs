@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pinnace_api::ContainerName;
 
-use crate::pod::{Action, ContainerSeen, Exit, InstanceState, Observed, Policy, Record, Termination};
+use crate::pod::{Action, Exit, Observed, PodStatus, Policy, Record, Termination};
 use crate::time::{BootMillis, Now};
 
 pub struct Rules {
@@ -16,6 +16,8 @@ pub struct Rules {
     logs_removed: bool,
     restarts: BTreeMap<ContainerName, Restarts>,
     counts: BTreeMap<ContainerName, u32>,
+    /// The newest status.
+    pub status: Option<PodStatus>,
 }
 
 /// The back-off of one container, reckoned anew from the exits alone.
@@ -35,6 +37,7 @@ impl Rules {
             logs_removed: false,
             restarts: BTreeMap::new(),
             counts: BTreeMap::new(),
+            status: None,
         }
     }
 
@@ -47,21 +50,24 @@ impl Rules {
         }
     }
 
-    pub fn asked(&mut self, observed: &Observed, record: &Record) {
-        if self.logs_removed {
-            return;
+    /// Compares the status with those before.
+    pub fn asked(&mut self, status: PodStatus) {
+        if let Some(before) = &self.status {
+            let phase = before.phase;
+            assert!(!phase.is_final() || status.phase == phase, "{phase:?} was left");
         }
-        let mut names: Vec<&ContainerName> = record.progress.containers.keys().collect();
-        names.extend(observed.containers.iter().map(|seen| &seen.name));
-        for name in names {
-            let count = restart_count(name, observed, record);
-            let highest = self.counts.entry(name.clone()).or_default();
-            assert!(
-                count >= *highest,
-                "restart count of {name} went from {highest} to {count}"
-            );
-            *highest = count;
+        if !self.logs_removed {
+            for container in &status.container_statuses {
+                let (name, count) = (&container.name, container.restart_count);
+                let highest = self.counts.entry(name.clone()).or_default();
+                assert!(
+                    count >= *highest,
+                    "restart count of {name} went from {highest} to {count}"
+                );
+                *highest = count;
+            }
         }
+        self.status = Some(status);
     }
 
     pub fn before(&mut self, action: &Action, record: &Record, now: Now) {
@@ -169,13 +175,4 @@ fn next_delay(previous: u64, exit: &Exit, policy: &Policy) -> u64 {
     }
     let grown = previous * u64::from(policy.restart.factor);
     grown.clamp(policy.restart.initial_millis, policy.restart.max_millis)
-}
-
-fn restart_count(name: &ContainerName, observed: &Observed, record: &Record) -> u32 {
-    let recorded = record.progress.container(name).map_or(0, |own| own.restart_count);
-    let begun = |seen: &&ContainerSeen| seen.name == *name && seen.state != InstanceState::Claimed;
-    let seen = observed.containers.iter().filter(begun);
-    let seen = seen.map(|seen| seen.attempt).max().unwrap_or(0);
-    let logged = observed.log_attempts.get(name).copied().unwrap_or(0);
-    recorded.max(seen).max(logged)
 }

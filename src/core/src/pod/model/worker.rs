@@ -1,17 +1,20 @@
 //! A worker without threads: looks, asks, acts, records, and can crash at any point of it.
 
+use std::collections::BTreeMap;
 use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use pinnace_api::{Pod, PodUid};
+use pinnace_api::{ContainerName, Pod, PodUid};
 
 use super::rules::Rules;
 use crate::fake::{Break, Extent, FakeHost, sample};
 use crate::host::Host;
 use crate::pod::{
-    Action, Desired, FailureReason, Observed, Plan, PodIdentity, Policy, Progress, Record, plan,
+    Action, Desired, FailureReason, Observed, Plan, PodIdentity, PodStatus, Policy, Progress, Record,
+    StatusContext, plan, status,
 };
 use crate::ports::{
     ContainerRequest, ImageHandle, LogLimits, PodContext, PodRuntime, PortResult, Records, Stored, Volumes,
@@ -39,6 +42,8 @@ pub struct Worker {
     pub desired: Desired,
     pub record: Record,
     pub rules: Rules,
+    /// Images that are known, for statuses.
+    pub images: BTreeMap<ContainerName, ImageHandle>,
     /// `ForgetRecord` went through.
     pub forgotten: bool,
 }
@@ -58,6 +63,7 @@ impl Worker {
             desired,
             record,
             rules,
+            images: BTreeMap::new(),
             forgotten: false,
         }
     }
@@ -71,6 +77,19 @@ impl Worker {
         (observed.volumes_ready, observed.volumes_present) =
             now(Volumes::observe(&self.host, self.uid())).unwrap();
         observed
+    }
+
+    /// The pod's status, as it follows the one given.
+    pub fn status(&self, previous: Option<&PodStatus>) -> PodStatus {
+        let context = StatusContext {
+            qos: QosClass::BestEffort,
+            host_ips: &[IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7))],
+            pod_ips: &[],
+            images: &self.images,
+            previous,
+            now: self.host.now().wall,
+        };
+        status(&self.desired, &self.observe(), &self.record, &context)
     }
 
     /// Looks, and asks what next.
@@ -91,7 +110,8 @@ impl Worker {
             self.host.now(),
         );
         assert_eq!(answer, again, "the plan is not pure");
-        self.rules.asked(&observed, &self.record);
+        let status = self.status(self.rules.status.as_ref());
+        self.rules.asked(status);
         answer
     }
 
@@ -259,7 +279,7 @@ fn fresh(identity: PodIdentity, host: &FakeHost) -> Record {
     }
 }
 
-fn request(name: &pinnace_api::ContainerName, attempt: u32) -> ContainerRequest {
+fn request(name: &ContainerName, attempt: u32) -> ContainerRequest {
     ContainerRequest {
         name: name.clone(),
         attempt,

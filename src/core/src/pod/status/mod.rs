@@ -1,0 +1,154 @@
+//! A pod's status, derived anew from what is seen and recorded; nothing of it is stored.
+//!
+//! ```text
+//! Desired, Observed, Record ──▶ containers ──▶ phase ──▶ conditions ──▶ PodStatus (core/v1) ──▶ PodRow
+//! ```
+//!
+//! The status before serves one purpose only: a condition that has not changed keeps its time of transition.
+
+mod conditions;
+mod containers;
+mod duration;
+mod table;
+#[cfg(test)]
+mod tests;
+mod timestamp;
+mod types;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use pinnace_api::ContainerName;
+
+pub use containers::{container_id, restart_count};
+pub use duration::human_duration;
+pub use table::{PodRow, pods_table_row};
+pub use timestamp::{Timestamp, TimestampError};
+pub use types::{
+    ConditionStatus, ConditionType, ContainerState, ContainerStatus, HostIp, PodCondition, PodPhase,
+    PodStatus, Running, Terminated, Waiting,
+};
+
+use super::{Desired, Observed, Record};
+use crate::ports::ImageHandle;
+use crate::resources::QosClass;
+use crate::time::WallMillis;
+use conditions::Conditions;
+
+/// What a status needs besides the three snapshots.
+#[derive(Debug, Clone, Copy)]
+pub struct StatusContext<'a> {
+    /// The pod's class.
+    pub qos: QosClass,
+    /// The node's addresses, the first one first.
+    pub host_ips: &'a [IpAddr],
+    /// The pod's own addresses; the node's where it uses the host's network.
+    pub pod_ips: &'a [IpAddr],
+    /// The images that are known by now.
+    pub images: &'a BTreeMap<ContainerName, ImageHandle>,
+    /// The status before.
+    pub previous: Option<&'a PodStatus>,
+    /// For conditions that change now.
+    pub now: WallMillis,
+}
+
+/// The status of a pod that has a record.
+pub fn status(
+    desired: &Desired,
+    observed: &Observed,
+    record: &Record,
+    context: &StatusContext<'_>,
+) -> PodStatus {
+    let pod = desired.pod();
+    let mut containers: Vec<ContainerStatus> = pod
+        .spec
+        .containers
+        .iter()
+        .map(|container| containers::status(pod, container, observed, record, context))
+        .collect();
+    containers.sort_by(|a, b| a.name.cmp(&b.name));
+    let finished = record.identity.finished.as_ref();
+    let phase = match finished {
+        Some(finished) if finished.succeeded => PodPhase::Succeeded,
+        Some(_) => PodPhase::Failed,
+        None => phase(&containers),
+    };
+    let conditions = Conditions {
+        phase,
+        spec: &pod.spec,
+        containers: &containers,
+        has_sandbox: super::instances::sandbox_is_whole(observed),
+        started: record.identity.created_at,
+        previous: context.previous,
+        now: context.now,
+    };
+    PodStatus {
+        phase,
+        conditions: conditions.all(),
+        reason: finished.and_then(|finished| finished.reason.clone()),
+        message: finished.and_then(|finished| finished.message.clone()),
+        host_ip: context.host_ips.first().copied(),
+        host_ips: context.host_ips.iter().map(|ip| HostIp { ip: *ip }).collect(),
+        pod_ip: context.pod_ips.first().copied(),
+        pod_ips: context.pod_ips.iter().map(|ip| HostIp { ip: *ip }).collect(),
+        start_time: Some(Timestamp(record.identity.created_at)),
+        container_statuses: containers,
+        qos_class: Some(context.qos),
+    }
+}
+
+impl PodStatus {
+    /// Of a pod that fits no node here: it waits.
+    pub fn unschedulable(
+        message: String,
+        qos: QosClass,
+        previous: Option<&PodStatus>,
+        now: WallMillis,
+    ) -> Self {
+        Self {
+            phase: PodPhase::Pending,
+            conditions: conditions::unschedulable(message, previous, now),
+            qos_class: Some(qos),
+            ..Self::empty(PodPhase::Pending)
+        }
+    }
+
+    /// Of a pod that the node refused: it has failed before anything was made for it.
+    pub fn rejected(reason: String, message: String, qos: QosClass, at: WallMillis) -> Self {
+        Self {
+            reason: Some(reason),
+            message: Some(message),
+            start_time: Some(Timestamp(at)),
+            qos_class: Some(qos),
+            ..Self::empty(PodPhase::Failed)
+        }
+    }
+
+    fn empty(phase: PodPhase) -> Self {
+        Self {
+            phase,
+            conditions: Vec::new(),
+            reason: None,
+            message: None,
+            host_ip: None,
+            host_ips: Vec::new(),
+            pod_ip: None,
+            pod_ips: Vec::new(),
+            start_time: None,
+            container_statuses: Vec::new(),
+            qos_class: None,
+        }
+    }
+}
+
+/// The phase of a pod that has not finished. That it has is told only once it is recorded: a final phase is
+/// never left again, not even by a crash.
+fn phase(containers: &[ContainerStatus]) -> PodPhase {
+    let never_ran =
+        |one: &ContainerStatus| one.state.waiting.is_some() && one.last_state.terminated.is_none();
+    if containers.iter().any(never_ran) {
+        PodPhase::Pending
+    } else {
+        PodPhase::Running
+    }
+}
