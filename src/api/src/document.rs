@@ -2,9 +2,21 @@
 
 use std::fmt;
 
+use sha2::{Digest, Sha256};
+
+use crate::canonical;
 use crate::daemonset::DaemonSet;
 use crate::ident::{Namespace, ObjectName};
 use crate::pod::Pod;
+use crate::problem::Problem;
+use crate::read::read_document;
+
+const DIGEST_LENGTH: usize = 10;
+
+/// Reads an object again from its recorded document; `file` names it in the problems.
+pub fn from_document(document: &Document, file: &str) -> Result<Object, Vec<Problem>> {
+    read_document(document, file)
+}
 
 /// An object's document as canonical JSON (sorted keys, no nulls, before defaulting).
 ///
@@ -14,14 +26,38 @@ use crate::pod::Pod;
 pub struct Document(pub(crate) String);
 
 impl Document {
-    /// The document of an object that a controller made out of canonical parts.
+    /// The canonical document of an object that a controller made.
     pub fn of_controller(object: &serde_json::Value) -> Self {
-        Self(object.to_string())
+        canonical::of_object(object.clone())
     }
+
     /// The canonical JSON.
     pub fn as_json(&self) -> &str {
         &self.0
     }
+
+    /// A short name for the document's meaning, such as a revision has: 10 characters of the alphabet that
+    /// Kubernetes uses in names, out of the SHA-256 of the canonical JSON. Whether two documents are equal is
+    /// to be asked of the documents.
+    pub fn digest(&self) -> String {
+        digest(&self.0)
+    }
+}
+
+/// See [`Document::digest`].
+pub(crate) fn digest(text: &str) -> String {
+    const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+    let hash = Sha256::digest(text.as_bytes());
+    let mut number = hash
+        .iter()
+        .take(8)
+        .fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+    let mut digest = String::with_capacity(DIGEST_LENGTH);
+    for _ in 0..DIGEST_LENGTH {
+        digest.push(char::from(ALPHABET[(number % 27) as usize]));
+        number /= 27;
+    }
+    digest
 }
 
 /// What a document turned out to be.

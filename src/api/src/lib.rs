@@ -14,18 +14,30 @@
 //! changed is asked of that text, so newer defaults of a newer agent replace nothing, and an object is read
 //! again from it after a restart.
 
+mod canonical;
+mod convert;
 pub mod daemonset;
 pub mod document;
+mod expand;
 pub mod ident;
+mod kinds;
 pub mod meta;
+mod names;
 pub mod pod;
 pub mod problem;
 pub mod quantity;
+pub mod read;
+mod report;
+mod support;
+mod tree;
+mod typed;
+mod yaml;
 
 pub use daemonset::DaemonSet;
-pub use document::{Document, Object, ObjectKey};
+pub use document::{Document, Object, ObjectKey, from_document};
 pub use ident::{ContainerName, LabelName, Namespace, NodeName, ObjectName, PodUid};
 pub use meta::Metadata;
 pub use pod::Pod;
 pub use problem::{Problem, Severity};
-pub use quantity::{Bytes, MilliCpu};
+pub use quantity::{Bytes, MilliCpu, Quantity};
+pub use read::{Located, ReadLimits, Reading, read_documents};

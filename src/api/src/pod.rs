@@ -322,3 +322,14 @@ pub enum TaintEffect {
     /// No new pod, and running ones go.
     NoExecute,
 }
+
+impl TaintEffect {
+    /// The word that manifests use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TaintEffect::NoSchedule => "NoSchedule",
+            TaintEffect::PreferNoSchedule => "PreferNoSchedule",
+            TaintEffect::NoExecute => "NoExecute",
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Kubernetes' types to this node's model: every rule checked, every default laid in.
+//!
+//! Each function reports what is wrong with its part and goes on with the rest, so that one reading finds
+//! everything. An answer of `None` (or a shortened list) has a reported error beside it, and an object with
+//! errors is not taken.
+
+mod container;
+mod daemonset;
+mod meta;
+mod mounts;
+mod pod;
+mod resources;
+mod scheduling;
+mod security;
+mod selector;
+mod volume;
+
+pub(crate) use daemonset::daemon_set;
+pub(crate) use meta::key_of;
+pub(crate) use pod::pod;
+
+use crate::report::Report;
+use crate::tree::Path;
+
+/// Reports each thing that is wrong with `text`; whether nothing was.
+fn sound(text: &str, wrong: &[String], path: &Path<'_>, report: &mut Report<'_>) -> bool {
+    for why in wrong {
+        report.invalid(path, text, why);
+    }
+    wrong.is_empty()
+}
+
+/// A required text, checked by `rule`.
+fn required<'t>(
+    text: &'t str,
+    rule: fn(&str) -> Vec<String>,
+    path: &Path<'_>,
+    report: &mut Report<'_>,
+) -> Option<&'t str> {
+    if text.is_empty() {
+        report.required(path, "");
+        return None;
+    }
+    sound(text, &rule(text), path, report).then_some(text)
+}
+
+/// A number that must fit `T`; the bounds are named in Kubernetes' words.
+fn within<T: TryFrom<i64>>(
+    number: i64,
+    least: i64,
+    most: i64,
+    path: &Path<'_>,
+    report: &mut Report<'_>,
+) -> Option<T> {
+    if (least..=most).contains(&number) {
+        return T::try_from(number).ok();
+    }
+    report.invalid_value(
+        path,
+        number,
+        format!("must be between {least} and {most}, inclusive"),
+    );
+    None
+}
+
+/// A text that is absent where it is empty, as Kubernetes takes it.
+fn filled(text: &Option<String>) -> Option<&str> {
+    text.as_deref().filter(|text| !text.is_empty())
+}

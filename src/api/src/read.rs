@@ -1,0 +1,365 @@
+//! A manifest file's text to objects and problems.
+
+use std::collections::BTreeSet;
+
+use crate::document::{Document, Object};
+use crate::kinds::{self, Refusal, Treatment};
+use crate::problem::{Problem, Severity};
+use crate::report::{Report, quote};
+use crate::tree::{Node, Path, Value};
+use crate::yaml::{Documents, RawDocument, TreeLimits};
+use crate::{canonical, convert, support, typed};
+
+/// How much one file may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadLimits {
+    /// Bytes of the text.
+    pub file_bytes: usize,
+    /// Documents, items of lists included; what comes after is not read.
+    pub documents: usize,
+    /// Levels of maps and lists in a document.
+    pub depth: usize,
+    /// Bytes of memory that one document may take, its aliases followed.
+    pub document_bytes: usize,
+}
+
+impl Default for ReadLimits {
+    fn default() -> Self {
+        Self {
+            file_bytes: 3 << 20,
+            documents: 1000,
+            depth: 100,
+            document_bytes: 16 << 20,
+        }
+    }
+}
+
+/// What a file turned out to hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reading {
+    /// The objects that can be taken, in the file's order.
+    pub objects: Vec<Located>,
+    /// All findings, by line.
+    pub problems: Vec<Problem>,
+}
+
+/// An object and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// The object.
+    pub object: Object,
+    /// The line that its document (or list item) begins on.
+    pub line: u32,
+}
+
+impl Reading {
+    /// Whether the file holds anything that could not be taken.
+    pub fn has_errors(&self) -> bool {
+        self.problems
+            .iter()
+            .any(|problem| problem.severity == Severity::Error)
+    }
+}
+
+/// Reads all documents of a file (YAML or JSON); `file` names it in the problems.
+///
+/// A document that cannot be taken is reported and costs only itself.
+pub fn read_documents(text: &[u8], file: &str, limits: &ReadLimits) -> Reading {
+    let mut reader = Reader {
+        file,
+        limits,
+        reading: Reading::default(),
+        documents: 0,
+        seen: BTreeSet::new(),
+    };
+    match decode(text, limits) {
+        Ok(text) => reader.file(text),
+        Err((line, message)) => reader.problem(line, message),
+    }
+    let mut reading = reader.reading;
+    reading.problems.sort_by_key(|problem| problem.line);
+    reading
+}
+
+/// Reads an object again from its recorded document; `file` names it in the problems.
+pub(crate) fn read_document(document: &Document, file: &str) -> Result<Object, Vec<Problem>> {
+    let root = match serde_json::from_str(document.as_json()) {
+        Ok(json) => Node::from_json(json),
+        Err(error) => {
+            return Err(vec![file_problem(
+                file,
+                None,
+                format!("error parsing JSON: {error}"),
+            )]);
+        }
+    };
+    let mut report = Report::new(&root, file);
+    match object(&root, &mut report) {
+        Some(object) => Ok(object),
+        None => Err(report.into_problems()),
+    }
+}
+
+/// The text of a file, within its bounds.
+fn decode<'t>(text: &'t [u8], limits: &ReadLimits) -> Result<&'t str, (Option<u32>, String)> {
+    if text.len() > limits.file_bytes {
+        let message = format!(
+            "file is too large: {} bytes, and at most {} are read",
+            text.len(),
+            limits.file_bytes
+        );
+        return Err((None, message));
+    }
+    std::str::from_utf8(text).map_err(|error| {
+        let before = &text[..error.valid_up_to()];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        (u32::try_from(line).ok(), "file is not valid UTF-8".to_owned())
+    })
+}
+
+fn file_problem(file: &str, line: Option<u32>, message: String) -> Problem {
+    Problem {
+        severity: Severity::Error,
+        file: file.to_owned(),
+        line,
+        object: None,
+        field: None,
+        message,
+    }
+}
+
+/// Reads one file.
+struct Reader<'f> {
+    file: &'f str,
+    limits: &'f ReadLimits,
+    reading: Reading,
+    documents: usize,
+    /// Identities that the file defined so far.
+    seen: BTreeSet<crate::document::ObjectKey>,
+}
+
+impl Reader<'_> {
+    fn problem(&mut self, line: Option<u32>, message: String) {
+        self.reading.problems.push(file_problem(self.file, line, message));
+    }
+
+    fn file(&mut self, text: &str) {
+        let tree_limits = TreeLimits {
+            depth: self.limits.depth,
+            bytes: self.limits.document_bytes,
+        };
+        for document in Documents::new(text, tree_limits) {
+            let is_empty = document
+                .root
+                .as_ref()
+                .is_some_and(|root| root.value == Value::Null);
+            if is_empty && document.faults.is_empty() {
+                continue;
+            }
+            if !self.admits(document.line) {
+                return;
+            }
+            self.document(&document);
+        }
+    }
+
+    /// Counts a document; whether it may still be read.
+    fn admits(&mut self, line: u32) -> bool {
+        self.documents += 1;
+        let most = self.limits.documents;
+        if self.documents == most + 1 {
+            let message = format!("file has more than {most} documents: what follows is not read");
+            self.problem(Some(line), message);
+        }
+        self.documents <= most
+    }
+
+    fn document(&mut self, document: &RawDocument) {
+        let nothing = Node {
+            value: Value::Null,
+            line: document.line,
+        };
+        let root = document.root.as_ref().unwrap_or(&nothing);
+        if let Ok((Treatment::List { of }, items)) = list_items(root)
+            && document.faults.is_empty()
+        {
+            self.list(items, of);
+            return;
+        }
+        let mut report = Report::new(root, self.file);
+        for fault in &document.faults {
+            report.add_at(
+                Severity::Error,
+                fault.line,
+                fault.field.clone(),
+                fault.message.clone(),
+            );
+        }
+        let object = match document.root {
+            Some(_) => object(root, &mut report),
+            None => None,
+        };
+        self.take(object, root, report);
+    }
+
+    /// A list's items are objects of their own.
+    fn list(&mut self, items: &[Node], of: Option<&'static str>) {
+        for item in items {
+            if !self.admits(item.line) {
+                return;
+            }
+            let completed = completed(item, of);
+            let mut report = Report::new(&completed, self.file);
+            let object = object(&completed, &mut report);
+            self.take(object, &completed, report);
+        }
+    }
+
+    fn take(&mut self, object: Option<Object>, root: &Node, mut report: Report<'_>) {
+        if let Some(object) = object {
+            let key = object.key();
+            if self.seen.insert(key.clone()) {
+                self.reading.objects.push(Located {
+                    object,
+                    line: root.line,
+                });
+            } else {
+                report.error(
+                    &Path::Root,
+                    format!("{key} is defined twice in this file: the first one is taken"),
+                );
+            }
+        }
+        self.reading.problems.extend(report.into_problems());
+    }
+}
+
+/// The items of a document that is a list.
+fn list_items(root: &Node) -> Result<(Treatment, &[Node]), Refusal> {
+    let text = |field: &str| root.get(field).and_then(Node::as_str).unwrap_or_default();
+    let treatment = kinds::treatment(text("kind"), text("apiVersion"))?;
+    match root.get("items").map(|items| &items.value) {
+        Some(Value::List(items)) => Ok((treatment, items)),
+        _ => Ok((treatment, &[])),
+    }
+}
+
+/// A list's item with the kind and version that its list implies.
+fn completed(item: &Node, of: Option<&'static str>) -> Node {
+    let mut item = item.clone();
+    let line = item.line;
+    if let (Some(kind), Value::Map(entries)) = (of, &mut item.value) {
+        let version = kinds::version_of(kind).unwrap_or_default();
+        for (field, text) in [("kind", kind), ("apiVersion", version)] {
+            let node = Node {
+                value: Value::String(text.to_owned()),
+                line,
+            };
+            entries
+                .entry(field.to_owned())
+                .or_insert(crate::tree::Entry { key_line: line, node });
+        }
+    }
+    item
+}
+
+/// One object; `None` where it cannot be taken, for the reasons reported.
+fn object(root: &Node, report: &mut Report<'_>) -> Option<Object> {
+    let (kind, treatment) = header(root, report)?;
+    let object = match treatment {
+        Treatment::Pod => {
+            let pod = typed::pod(root, report)?;
+            support::check(kind, root, report);
+            convert::pod(&pod, canonical::of_object(root.to_json()), report).map(Object::Pod)
+        }
+        Treatment::DaemonSet => {
+            let set = typed::daemon_set(root, report)?;
+            support::check(kind, root, report);
+            let document = canonical::of_object(root.to_json());
+            convert::daemon_set(&set, root, document, report).map(Object::DaemonSet)
+        }
+        Treatment::Noted { why } => {
+            let key = convert::key_of(kind, root, report);
+            report.add(
+                Severity::Note,
+                &Path::Root,
+                format!("{kind} has no effect here: {why}"),
+            );
+            key.map(Object::Noted)
+        }
+        Treatment::List { .. } => {
+            report.error(&Path::Root, "a list within a list is not supported");
+            None
+        }
+    };
+    object.filter(|_| !report.has_errors())
+}
+
+/// The document's kind and what is done with it.
+fn header<'n>(root: &'n Node, report: &mut Report<'_>) -> Option<(&'n str, Treatment)> {
+    if !matches!(root.value, Value::Map(_)) {
+        let kind = root.value.kind();
+        report.error(
+            &Path::Root,
+            format!("document is not an object but of type {kind}"),
+        );
+        return None;
+    }
+    let text = |field: &str| {
+        root.get(field)
+            .and_then(Node::as_str)
+            .filter(|text| !text.is_empty())
+    };
+    let (kind, version) = (text("kind"), text("apiVersion"));
+    if let Some(kind) = kind {
+        report.set_object(object_name(kind, root));
+    }
+    if kind.is_none() {
+        report.error(&Path::Root.field("kind"), "Object 'Kind' is missing");
+    }
+    if version.is_none() {
+        report.error(&Path::Root.field("apiVersion"), "Object 'apiVersion' is missing");
+    }
+    let (kind, version) = (kind?, version?);
+    match kinds::treatment(kind, version) {
+        Ok(treatment) => Some((kind, treatment)),
+        Err(Refusal::NotYet) => {
+            report.error(
+                &Path::Root.field("kind"),
+                format!("kind {} is not supported yet", plain(kind)),
+            );
+            None
+        }
+        Err(Refusal::Version(served)) => {
+            let message = format!(
+                "no matches for kind {} in version {}: use {served}",
+                quote(kind),
+                quote(version)
+            );
+            report.error(&Path::Root.field("apiVersion"), message);
+            None
+        }
+    }
+}
+
+/// A kind as it is, where it is one.
+fn plain(kind: &str) -> String {
+    let is_plain = kind.len() <= 63 && kind.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if is_plain { kind.to_owned() } else { quote(kind) }
+}
+
+/// `Kind namespace/name`, as far as the document tells.
+fn object_name(kind: &str, root: &Node) -> String {
+    let metadata = root.get("metadata");
+    let text = |field: &str| {
+        metadata
+            .and_then(|metadata| metadata.get(field))
+            .and_then(Node::as_str)
+    };
+    let kind = plain(kind);
+    let cut = |text: &str| text.chars().take(253).collect::<String>();
+    match (text("namespace"), text("name")) {
+        (namespace, Some(name)) => format!("{kind} {}/{}", cut(namespace.unwrap_or("default")), cut(name)),
+        (_, None) => kind,
+    }
+}
