@@ -14,6 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use pinnace_sys::cgroup::Cgroups;
 
 use crate::agent::AgentMetrics;
 use crate::containers::{ContainerCollector, TargetSource};
@@ -103,15 +104,20 @@ struct Desk {
 }
 
 impl Exporter {
-    /// An exporter of this node, its containers and the agent.
-    pub fn new(config: ExporterConfig, agent: Arc<AgentMetrics>, targets: Arc<dyn TargetSource>) -> Self {
+    /// An exporter of this node, its containers (those that `targets` names, in `cgroups`) and the agent.
+    pub fn new(
+        config: ExporterConfig,
+        cgroups: Cgroups,
+        agent: Arc<AgentMetrics>,
+        targets: Arc<dyn TargetSource>,
+    ) -> Self {
         let parts = Parts {
             node: NodeCollectors::new(
                 config.host.clone(),
                 config.filesystems.clone(),
                 config.statfs_deadline,
             ),
-            containers: ContainerCollector::new(&config.host, targets),
+            containers: ContainerCollector::new(cgroups, targets),
             agent,
             process: OwnProcess::new(),
             desk: Mutex::new(Desk {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use pinnace_metrics::{
     AgentMetrics, BuildInfo, ContainerTarget, Exporter, ExporterConfig, ScrapeError, TargetSource,
 };
+use pinnace_sys::cgroup::Cgroups;
 
 /// Targets whose listing waits for the gate, so that a test holds a collection in the air.
 #[derive(Default)]
@@ -61,6 +62,7 @@ fn exporter(gate: &Arc<Gate>, waiting: usize, deadline: Duration) -> Arc<Exporte
     };
     Arc::new(Exporter::new(
         config,
+        Cgroups::detect().unwrap(),
         Arc::new(agent),
         Arc::new(Source(Arc::clone(gate))),
     ))

@@ -11,6 +11,8 @@ use std::time::Duration;
 use pinnace_core::time::WallMillis;
 use pinnace_metrics::encode::Encoder;
 use pinnace_metrics::{ContainerCollector, ContainerTarget, FilesystemFilter, Host, NodeCollectors};
+use pinnace_sys::cgroup::Cgroups;
+use pinnace_sys::mount::parse_mount_table;
 
 fn tests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
@@ -159,9 +161,11 @@ fn targets() -> Vec<ContainerTarget> {
 }
 
 fn containers(fixture: &str) -> String {
-    let host = Host::beneath(&tests().join("fixtures").join(fixture));
+    let root = tests().join("fixtures").join(fixture);
+    let table = std::fs::read(root.join("proc/self/mountinfo")).unwrap();
+    let cgroups = Cgroups::from_mounts(&parse_mount_table(&table), &root).unwrap();
     let mut out = Encoder::default();
-    let counts = ContainerCollector::new(&host, Arc::new(targets)).collect(&mut out);
+    let counts = ContainerCollector::new(cgroups, Arc::new(targets)).collect(&mut out);
     assert_eq!(counts, (3, 1), "read, gone");
     steady(out.finish())
 }

@@ -1,117 +1,120 @@
 //! The families: name, type, meaning and where the value comes from.
 
+use pinnace_sys::cgroup::{CpuStats, MemoryStats};
+
 use super::Row;
-use super::cgroup::Throttle;
 use crate::encode::{Encoder, Kind, Value};
 
 type Read = fn(&Row) -> Option<Value>;
 
-fn throttle(row: &Row, value: fn(&Throttle) -> Value) -> Option<Value> {
-    row.usage.throttle.as_ref().map(value)
+fn seconds(nanoseconds: u64) -> Value {
+    Value::Float(nanoseconds as f64 / 1e9)
 }
 
-const FAMILIES: [(&str, Kind, &str, Read); 27] = [
+/// The enforcement of a quota is told only where there is one.
+fn enforced(row: &Row, value: fn(&CpuStats) -> Value) -> Option<Value> {
+    row.usage.cpu_quota_us.map(|_| value(&row.usage.cpu))
+}
+
+fn memory(row: &Row, value: fn(&MemoryStats) -> u64) -> Option<Value> {
+    row.usage.memory.as_ref().map(|memory| value(memory).into())
+}
+
+const FAMILIES: [(&str, Kind, &str, Read); 26] = [
     (
         "container_cpu_cfs_periods_total",
         Kind::Counter,
         "Enforcement periods that have passed.",
-        |r| throttle(r, |t| t.periods.into()),
+        |r| enforced(r, |c| c.periods.into()),
     ),
     (
         "container_cpu_cfs_throttled_periods_total",
         Kind::Counter,
         "Enforcement periods in which the quota ran out.",
-        |r| throttle(r, |t| t.throttled_periods.into()),
+        |r| enforced(r, |c| c.throttled_periods.into()),
     ),
     (
         "container_cpu_cfs_throttled_seconds_total",
         Kind::Counter,
         "Seconds for which tasks were held back by the quota.",
-        |r| throttle(r, |t| t.throttled_seconds.into()),
+        |r| enforced(r, |c| seconds(c.throttled_ns)),
     ),
     (
         "container_cpu_system_seconds_total",
         Kind::Counter,
         "Seconds of CPU in the kernel.",
-        |r| Some(r.usage.cpu_system_seconds.into()),
+        |r| Some(seconds(r.usage.cpu.system_ns)),
     ),
     (
         "container_cpu_user_seconds_total",
         Kind::Counter,
         "Seconds of CPU in programs.",
-        |r| Some(r.usage.cpu_user_seconds.into()),
+        |r| Some(seconds(r.usage.cpu.user_ns)),
     ),
     (
         "container_memory_cache",
         Kind::Gauge,
         "Bytes of page cache.",
-        |r| Some(r.usage.memory.cache.into()),
+        |r| memory(r, |m| m.cache_bytes),
     ),
     (
         "container_memory_failcnt",
         Kind::Counter,
         "Times that the memory limit was hit.",
-        |r| r.usage.memory.failcnt.map(Into::into),
-    ),
-    (
-        "container_memory_kernel_usage",
-        Kind::Gauge,
-        "Bytes of kernel memory.",
-        |r| Some(r.usage.memory.kernel.into()),
+        |r| memory(r, |m| m.limit_hits),
     ),
     (
         "container_memory_mapped_file",
         Kind::Gauge,
         "Bytes of files mapped into memory.",
-        |r| Some(r.usage.memory.mapped_file.into()),
+        |r| memory(r, |m| m.mapped_file_bytes),
     ),
     (
         "container_memory_max_usage_bytes",
         Kind::Gauge,
         "The highest memory usage so far, in bytes.",
-        |r| r.usage.memory.max_usage.map(Into::into),
+        |r| r.usage.memory.as_ref()?.max_usage_bytes.map(Into::into),
     ),
     (
         "container_memory_rss",
         Kind::Gauge,
         "Bytes of anonymous memory.",
-        |r| Some(r.usage.memory.rss.into()),
+        |r| memory(r, |m| m.rss_bytes),
     ),
     ("container_memory_swap", Kind::Gauge, "Bytes swapped out.", |r| {
-        Some(r.usage.memory.swap.into())
+        memory(r, |m| m.swap_bytes)
     }),
     (
         "container_memory_total_active_file_bytes",
         Kind::Gauge,
         "Bytes of file pages in recent use.",
-        |r| Some(r.usage.memory.active_file.into()),
+        |r| memory(r, |m| m.active_file_bytes),
     ),
     (
         "container_memory_total_inactive_file_bytes",
         Kind::Gauge,
         "Bytes of file pages not in recent use.",
-        |r| Some(r.usage.memory.inactive_file.into()),
+        |r| memory(r, |m| m.inactive_file_bytes),
     ),
     (
         "container_memory_usage_bytes",
         Kind::Gauge,
         "Bytes of memory, those included that could be given back at once.",
-        |r| Some(r.usage.memory.usage.into()),
+        |r| memory(r, |m| m.usage_bytes),
     ),
     (
         "container_memory_working_set_bytes",
         Kind::Gauge,
         "Bytes of memory without file pages that are not in recent use.",
-        |r| Some(r.usage.memory.working_set().into()),
+        |r| memory(r, |m| m.working_set_bytes),
     ),
     (
         "container_oom_events_total",
         Kind::Counter,
         "Processes killed for want of memory.",
         |r| {
-            r.usage
-                .oom_kills
-                .map(|kills| kills.saturating_add(r.target.earlier_oom_kills).into())
+            let kills = r.usage.memory.as_ref()?.oom_kills;
+            Some(kills.saturating_add(r.target.earlier_oom_kills).into())
         },
     ),
     (
@@ -130,7 +133,7 @@ const FAMILIES: [(&str, Kind, &str, Read); 27] = [
         "container_spec_cpu_quota",
         Kind::Gauge,
         "The quota, in microseconds of CPU a period.",
-        |r| throttle(r, |t| t.quota_us.into()),
+        |r| r.usage.cpu_quota_us.map(Into::into),
     ),
     (
         "container_spec_cpu_shares",
@@ -142,7 +145,7 @@ const FAMILIES: [(&str, Kind, &str, Read); 27] = [
         "container_spec_memory_limit_bytes",
         Kind::Gauge,
         "The memory limit in bytes; 0: none.",
-        |r| Some(r.usage.memory_limit_bytes.into()),
+        |r| memory(r, |m| m.limit_bytes.unwrap_or(0)),
     ),
     (
         "container_spec_memory_reservation_limit_bytes",
@@ -166,13 +169,13 @@ const FAMILIES: [(&str, Kind, &str, Read); 27] = [
         "container_threads",
         Kind::Gauge,
         "Tasks, those of inner cgroups included.",
-        |r| r.usage.threads.map(Into::into),
+        |r| r.usage.pids.map(|pids| pids.current.into()),
     ),
     (
         "container_threads_max",
         Kind::Gauge,
         "Tasks that there may be; 0: no limit.",
-        |r| r.usage.threads.map(|_| r.usage.threads_max.into()),
+        |r| r.usage.pids.map(|pids| pids.limit.unwrap_or(0).into()),
     ),
 ];
 
@@ -192,7 +195,7 @@ pub(super) fn write(rows: &[Row], now: u64, out: &mut Encoder) {
         "Seconds of CPU.",
     );
     for row in rows {
-        family.labelled(&row.labels.with("cpu", "total"), row.usage.cpu_seconds);
+        family.labelled(&row.labels.with("cpu", "total"), seconds(row.usage.cpu.usage_ns));
     }
     let mut family = out.family(
         "container_last_seen",
@@ -212,14 +215,15 @@ fn write_faults(rows: &[Row], out: &mut Encoder) {
         "Page faults: all, and those that waited for storage.",
     );
     for row in rows {
-        let memory = &row.usage.memory;
-        for (kind, counts) in [
+        let Some(memory) = &row.usage.memory else { continue };
+        for (kind, count) in [
             ("pgfault", memory.page_faults),
-            ("pgmajfault", memory.major_faults),
+            ("pgmajfault", memory.major_page_faults),
         ] {
-            for (scope, count) in ["container", "hierarchy"].into_iter().zip(counts) {
-                family.labelled(&row.labels.with("failure_type", kind).with("scope", scope), count);
-            }
+            family.labelled(
+                &row.labels.with("failure_type", kind).with("scope", "hierarchy"),
+                count,
+            );
         }
     }
 }

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pinnace_core::time::WallMillis;
+use pinnace_sys::cgroup::Cgroups;
 
 use crate::encode::{Encoder, Labels};
-use crate::host::Host;
 
-use cgroup::{Hierarchy, Usage};
+use cgroup::Usage;
 
 /// A cgroup to be measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,17 +59,14 @@ struct Row {
 
 /// Measures cgroups.
 pub struct ContainerCollector {
-    hierarchy: Hierarchy,
+    cgroups: Cgroups,
     targets: Arc<dyn TargetSource>,
 }
 
 impl ContainerCollector {
-    /// Reads the cgroups under `host`'s `/sys/fs/cgroup`, whichever version is mounted there.
-    pub fn new(host: &Host, targets: Arc<dyn TargetSource>) -> Self {
-        Self {
-            hierarchy: Hierarchy::find(&host.sys.join("fs/cgroup")),
-            targets,
-        }
+    /// Measures what `targets` names, in the hierarchies of `cgroups`.
+    pub fn new(cgroups: Cgroups, targets: Arc<dyn TargetSource>) -> Self {
+        Self { cgroups, targets }
     }
 
     /// Measures all targets; how many were read and how many were gone.
@@ -93,7 +90,13 @@ impl ContainerCollector {
     }
 
     fn row(&self, target: ContainerTarget) -> Option<Row> {
-        let usage = self.hierarchy.usage(&target.cgroup)?;
+        let usage = match cgroup::read(&self.cgroups, &target.cgroup) {
+            Ok(usage) => usage?,
+            Err(error) => {
+                tracing::debug!(cgroup = target.cgroup, %error, "read what a cgroup used");
+                return None;
+            }
+        };
         let id = format!("/{}", target.cgroup.trim_start_matches('/'));
         let labels = Labels::new(&[
             ("container", &target.container),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Collector;
 use crate::encode::{Encoder, Kind, Labels};
-use crate::host::{CollectError, Host, attribute};
+use crate::host::{Attributes, CollectError, Host};
 
 /// Interfaces that are read at most; a node has one per pod and a few of its own.
 const MOST_INTERFACES: usize = 4096;
@@ -119,49 +119,39 @@ impl Collector for Netclass {
 
     fn collect(&self, host: &Host, out: &mut Encoder) -> Result<(), CollectError> {
         let class = host.sys.join("class/net");
-        let names = interfaces(&class)?;
-        let labels: Vec<Labels> = names
+        let interfaces: Vec<Interface> = names(&class)?
             .iter()
-            .map(|name| Labels::new(&[("device", name)]))
+            .filter_map(|name| Some(Interface::read(&Attributes::open(&class.join(name))?, name)))
             .collect();
-        let states: Vec<_> = names.iter().map(|name| State::read(&class.join(name))).collect();
         let mut family = out.family(
             "node_network_info",
             Kind::Gauge,
             "What an interface is, in words; always 1.",
         );
-        for (name, state) in names.iter().zip(&states) {
-            family.labelled(&state.labels(name), 1_u64);
+        for interface in &interfaces {
+            family.labelled(&interface.info, 1_u64);
         }
         let mut family = out.family(
             "node_network_up",
             Kind::Gauge,
             "1 if the interface's operstate is up.",
         );
-        for (labels, state) in labels.iter().zip(&states) {
-            family.labelled(labels, state.oper == "up");
+        for interface in &interfaces {
+            family.labelled(&interface.device, interface.up);
         }
-        for (family, kind, file, help) in FAMILIES {
+        for (index, (family, kind, _, help)) in FAMILIES.into_iter().enumerate() {
             let mut family = out.family(family, kind, help);
-            for (name, labels) in names.iter().zip(&labels) {
-                // Many attributes cannot be read while an interface is down.
-                let Some(value) = number(&class.join(name).join(file)) else {
-                    continue;
-                };
-                // Megabits of the file; bytes of the family.
-                let value = if file == "speed" {
-                    value * 1_000_000 / 8
-                } else {
-                    value
-                };
-                family.labelled(labels, value);
+            for interface in &interfaces {
+                if let Some(value) = interface.numbers[index] {
+                    family.labelled(&interface.device, value);
+                }
             }
         }
         Ok(())
     }
 }
 
-fn interfaces(class: &Path) -> Result<Vec<String>, CollectError> {
+fn names(class: &Path) -> Result<Vec<String>, CollectError> {
     let failed = |source| CollectError::Read {
         path: class.to_owned(),
         source,
@@ -178,48 +168,56 @@ fn interfaces(class: &Path) -> Result<Vec<String>, CollectError> {
     Ok(names)
 }
 
-/// What an interface says in words.
-struct State {
-    address: String,
-    broadcast: String,
-    duplex: String,
-    alias: String,
-    oper: String,
-    admin: &'static str,
+/// An interface, read in one go; one that goes away meanwhile lacks the rest.
+struct Interface {
+    device: Labels,
+    info: Labels,
+    up: bool,
+    /// In the order of [`FAMILIES`]. Many cannot be read while an interface is down.
+    numbers: [Option<i64>; FAMILIES.len()],
 }
 
-impl State {
-    fn read(dir: &Path) -> Self {
-        let get = |file| attribute(&dir.join(file)).unwrap_or_default();
+impl Interface {
+    fn read(attributes: &Attributes, name: &str) -> Self {
+        let numbers = FAMILIES.map(|(_, _, file, _)| {
+            let value = number(&attributes.get(file)?)?;
+            // Megabits in the file, bytes in the family.
+            Some(if file == "speed" {
+                value * 1_000_000 / 8
+            } else {
+                value
+            })
+        });
+        let flags = FAMILIES
+            .iter()
+            .position(|family| family.2 == "flags")
+            .and_then(|index| numbers[index]);
+        let admin = match flags {
+            Some(flags) if flags & 1 == 1 => "up",
+            Some(_) => "down",
+            None => "unknown",
+        };
+        let get = |file| attributes.get(file).unwrap_or_default();
+        let oper = get("operstate");
+        let info = Labels::new(&[
+            ("address", &get("address")),
+            ("adminstate", admin),
+            ("broadcast", &get("broadcast")),
+            ("device", name),
+            ("duplex", &get("duplex")),
+            ("ifalias", &get("ifalias")),
+            ("operstate", &oper),
+        ]);
         Self {
-            address: get("address"),
-            broadcast: get("broadcast"),
-            duplex: get("duplex"),
-            alias: get("ifalias"),
-            oper: get("operstate"),
-            admin: match number(&dir.join("flags")) {
-                Some(flags) if flags & 1 == 1 => "up",
-                Some(_) => "down",
-                None => "unknown",
-            },
+            device: Labels::new(&[("device", name)]),
+            info,
+            up: oper == "up",
+            numbers,
         }
     }
-
-    fn labels(&self, name: &str) -> Labels {
-        Labels::new(&[
-            ("address", &self.address),
-            ("adminstate", self.admin),
-            ("broadcast", &self.broadcast),
-            ("device", name),
-            ("duplex", &self.duplex),
-            ("ifalias", &self.alias),
-            ("operstate", &self.oper),
-        ])
-    }
 }
 
-fn number(path: &Path) -> Option<i64> {
-    let text = attribute(path)?;
+fn number(text: &str) -> Option<i64> {
     match text.strip_prefix("0x") {
         Some(digits) => i64::from_str_radix(digits, 16).ok(),
         None => text.parse().ok(),

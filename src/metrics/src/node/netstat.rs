@@ -24,11 +24,9 @@ impl Collector for Netstat {
             single(&text, &mut fields);
         }
         for ((protocol, field), value) in fields {
-            if is_shown(&protocol, &field) {
-                let name = name_part(&format!("node_netstat_{protocol}_{field}"));
-                let help = format!("Counter {field} of protocol {protocol}.");
-                out.single(&name, Kind::Untyped, &help, value);
-            }
+            let name = name_part(&format!("node_netstat_{protocol}_{field}"));
+            let help = format!("Counter {field} of protocol {protocol}.");
+            out.single(&name, Kind::Untyped, &help, value);
         }
         Ok(())
     }
@@ -46,7 +44,9 @@ fn pairs(text: &str, fields: &mut Fields) -> Option<()> {
             .split_ascii_whitespace()
             .zip(values.split_ascii_whitespace())
         {
-            fields.insert((protocol.to_owned(), name.to_owned()), number(value)?);
+            if is_shown(protocol, name) {
+                fields.insert((protocol.to_owned(), name.to_owned()), number(value)?);
+            }
         }
     }
     Some(())
@@ -61,7 +61,9 @@ fn single(text: &str, fields: &mut Fields) {
         };
         if let Some(at) = name.find('6') {
             let (protocol, field) = name.split_at(at + 1);
-            fields.insert((protocol.to_owned(), field.to_owned()), value);
+            if is_shown(protocol, field) {
+                fields.insert((protocol.to_owned(), field.to_owned()), value);
+            }
         }
     }
 }
