@@ -123,3 +123,109 @@ impl Record {
         self.failures.retain(|_, failure| failure.is_failed_start());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pinnace_api::pod::RestartPolicy;
+
+    use super::*;
+    use crate::fake::sample;
+    use crate::pod::Progress;
+    use crate::time::{BootId, BootMillis, WallMillis};
+
+    const NOW: Now = Now {
+        boot: BootMillis(5_000),
+        wall: WallMillis(0),
+    };
+
+    fn record() -> Record {
+        let pod = sample::pod("web", RestartPolicy::Always, &["one"]);
+        Record {
+            identity: sample::identity(sample::uid(1), &pod, NOW.wall),
+            progress: Progress::new(BootId("boot".to_owned())),
+            failures: Default::default(),
+            pod_failure: None,
+        }
+    }
+
+    fn create() -> Action {
+        Action::CreateContainer {
+            name: sample::name("one"),
+            attempt: 3,
+        }
+    }
+
+    fn start() -> Action {
+        Action::StartContainer {
+            name: sample::name("one"),
+            attempt: 3,
+        }
+    }
+
+    fn remove() -> Action {
+        Action::RemoveContainer {
+            name: sample::name("one"),
+            attempt: 3,
+        }
+    }
+
+    fn fail(record: &mut Record, action: &Action, reason: FailureReason) {
+        record.failed(action, reason, "because".to_owned(), &Policy::default(), NOW);
+    }
+
+    fn of_one(record: &Record) -> Option<&Failure> {
+        record.failures.get(&sample::name("one"))
+    }
+
+    #[test]
+    fn failures_of_one_kind_in_a_row_wait_ever_longer() {
+        let mut record = record();
+        for (tries, delay) in [(1, 1_000), (2, 2_000), (3, 4_000)] {
+            fail(&mut record, &create(), FailureReason::CreateContainerError);
+            let failure = of_one(&record).unwrap();
+            assert_eq!((failure.tries, failure.retry_at), (tries, NOW.boot.after(delay)));
+            assert_eq!(failure.attempt, Some(3));
+        }
+        fail(&mut record, &remove(), FailureReason::CreateContainerError);
+        assert_eq!(of_one(&record).map(|failure| failure.tries), Some(1));
+    }
+
+    #[test]
+    fn only_success_of_the_same_kind_ends_a_failure() {
+        let mut record = record();
+        fail(&mut record, &create(), FailureReason::CreateContainerError);
+        record.succeeded(&remove());
+        assert!(
+            of_one(&record).is_some(),
+            "a retry removes what is left before it creates"
+        );
+        record.succeeded(&create());
+        assert!(of_one(&record).is_none());
+        fail(&mut record, &start(), FailureReason::RunContainerError);
+        record.succeeded(&create());
+        assert!(of_one(&record).is_none(), "a new instance has its own start");
+    }
+
+    #[test]
+    fn what_names_no_container_is_the_pods() {
+        let mut record = record();
+        fail(&mut record, &Action::PrepareVolumes, FailureReason::FailedMount);
+        assert!(record.failures.is_empty());
+        record.succeeded(&Action::SaveProgress(record.progress.clone()));
+        assert!(record.pod_failure.is_some());
+        record.succeeded(&Action::PrepareVolumes);
+        assert!(record.pod_failure.is_none());
+    }
+
+    #[test]
+    fn another_wish_forgets_all_but_that_a_program_could_not_be_started() {
+        let mut record = record();
+        fail(&mut record, &Action::PrepareVolumes, FailureReason::FailedMount);
+        fail(&mut record, &create(), FailureReason::ErrImagePull);
+        record.try_at_once();
+        assert!(record.failures.is_empty() && record.pod_failure.is_none());
+        fail(&mut record, &create(), FailureReason::RunContainerError);
+        record.try_at_once();
+        assert!(of_one(&record).is_some_and(Failure::is_failed_start));
+    }
+}

@@ -7,8 +7,10 @@
 //! ```
 //!
 //! A worker holds three snapshots: what is wanted ([`Desired`]), what the host shows ([`Observed`]) and what
-//! was recorded ([`Record`]). [`plan`] answers with the next actions; the worker carries them out in order,
-//! stops at the first that fails, looks again and asks again. An empty plan means settled until `wake_at`.
+//! was recorded ([`Record`]). [`plan()`] answers with the next actions; the worker carries them out in order,
+//! stops at the first that fails, tells the record each outcome ([`Record::succeeded`], [`Record::failed`]),
+//! looks again and asks again. An empty plan means settled until `wake_at`. [`status()`] makes the pod's
+//! status of the same snapshots.
 //!
 //! Rules that the property tests hold (see `docs/pod-machine.md`):
 //! - the plan is pure and total; from any reachable state it converges, with a crash after any action and
