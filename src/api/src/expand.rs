@@ -2,15 +2,34 @@
 //! unknown one stays as it stands, and `$$` makes one `$` that begins no reference.
 
 /// Bytes that one expanded text may have: the kernel takes no longer argument or variable.
-pub(crate) const MOST_BYTES: usize = 128 * 1024;
+const MOST_BYTES: usize = 128 * 1024;
 
-/// A text grew beyond [`MOST_BYTES`].
+/// Bytes that the references of one pod may add to its texts.
+const MOST_GROWTH_BYTES: usize = 256 * 1024;
+
+/// How far references have made a pod's texts grow.
+#[derive(Debug, Default)]
+pub(crate) struct Growth {
+    bytes: usize,
+}
+
+/// Why a text is not expanded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be no more than {MOST_BYTES} bytes after its $(VAR) references are expanded")]
-pub(crate) struct TooLong;
+pub(crate) enum ExpandError {
+    /// The text itself.
+    #[error("must be no more than {MOST_BYTES} bytes after its $(VAR) references are expanded")]
+    Text,
+    /// All texts of the pod.
+    #[error("the $(VAR) references of a pod may add no more than {MOST_GROWTH_BYTES} bytes to it")]
+    Pod,
+}
 
 /// Expands the references of `text`.
-pub(crate) fn expand<'v>(text: &str, value_of: impl Fn(&str) -> Option<&'v str>) -> Result<String, TooLong> {
+pub(crate) fn expand<'v>(
+    text: &str,
+    value_of: impl Fn(&str) -> Option<&'v str>,
+    growth: &mut Growth,
+) -> Result<String, ExpandError> {
     let mut expanded = String::new();
     let mut rest = text;
     while let Some(at) = rest.find('$') {
@@ -30,12 +49,16 @@ pub(crate) fn expand<'v>(text: &str, value_of: impl Fn(&str) -> Option<&'v str>)
             rest = after;
         }
         if expanded.len() > MOST_BYTES {
-            return Err(TooLong);
+            return Err(ExpandError::Text);
         }
     }
     expanded.push_str(rest);
     if expanded.len() > MOST_BYTES {
-        Err(TooLong)
+        return Err(ExpandError::Text);
+    }
+    growth.bytes += expanded.len().saturating_sub(text.len());
+    if growth.bytes > MOST_GROWTH_BYTES {
+        Err(ExpandError::Pod)
     } else {
         Ok(expanded)
     }
@@ -45,7 +68,7 @@ pub(crate) fn expand<'v>(text: &str, value_of: impl Fn(&str) -> Option<&'v str>)
 mod tests {
     use proptest::prelude::*;
 
-    use super::{TooLong, expand};
+    use super::{ExpandError, Growth, expand};
 
     fn of(text: &str) -> String {
         let value_of = |name: &str| match name {
@@ -55,7 +78,7 @@ mod tests {
             "VAR_EMPTY" => Some(""),
             _ => None,
         };
-        expand(text, value_of).unwrap()
+        expand(text, value_of, &mut Growth::default()).unwrap()
     }
 
     #[test]
@@ -89,7 +112,17 @@ mod tests {
     #[test]
     fn growth_is_bounded() {
         let big = "x".repeat(100_000);
-        assert_eq!(expand("$(BIG)$(BIG)", |_| Some(&big)), Err(TooLong));
+        let mut growth = Growth::default();
+        assert_eq!(
+            expand("$(BIG)$(BIG)", |_| Some(&big), &mut growth),
+            Err(ExpandError::Text)
+        );
+        assert!(expand("$(BIG)", |_| Some(&big), &mut growth).is_ok());
+        assert!(expand("$(BIG)", |_| Some(&big), &mut growth).is_ok());
+        assert_eq!(
+            expand("$(BIG)", |_| Some(&big), &mut growth),
+            Err(ExpandError::Pod)
+        );
     }
 
     proptest! {

@@ -23,6 +23,7 @@ pub mod ident;
 mod kinds;
 pub mod meta;
 mod names;
+mod object;
 pub mod pod;
 pub mod problem;
 pub mod quantity;

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::document::{Document, Object};
+use crate::document::{Document, Object, ObjectKey};
 use crate::kinds::{self, Refusal, Treatment};
+use crate::object::object;
 use crate::problem::{Problem, Severity};
-use crate::report::{Report, quote};
-use crate::tree::{Node, Path, Value};
+use crate::report::Report;
+use crate::tree::{Entry, Node, Path, Value};
 use crate::yaml::{Documents, RawDocument, TreeLimits};
-use crate::{canonical, convert, support, typed};
 
 /// How much one file may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct ReadLimits {
     pub depth: usize,
     /// Bytes of memory that one document may take, its aliases followed.
     pub document_bytes: usize,
+    /// Bytes of memory that all documents may take so.
+    pub memory_bytes: usize,
 }
 
 impl Default for ReadLimits {
@@ -30,6 +32,7 @@ impl Default for ReadLimits {
             documents: 1000,
             depth: 100,
             document_bytes: 16 << 20,
+            memory_bytes: 64 << 20,
         }
     }
 }
@@ -135,7 +138,7 @@ struct Reader<'f> {
     reading: Reading,
     documents: usize,
     /// Identities that the file defined so far.
-    seen: BTreeSet<crate::document::ObjectKey>,
+    seen: BTreeSet<ObjectKey>,
 }
 
 impl Reader<'_> {
@@ -144,9 +147,11 @@ impl Reader<'_> {
     }
 
     fn file(&mut self, text: &str) {
+        let limits = self.limits;
         let tree_limits = TreeLimits {
-            depth: self.limits.depth,
-            bytes: self.limits.document_bytes,
+            depth: limits.depth,
+            document_bytes: limits.document_bytes,
+            bytes: limits.memory_bytes,
         };
         for document in Documents::new(text, tree_limits) {
             let is_empty = document
@@ -257,109 +262,8 @@ fn completed(item: &Node, of: Option<&'static str>) -> Node {
             };
             entries
                 .entry(field.to_owned())
-                .or_insert(crate::tree::Entry { key_line: line, node });
+                .or_insert(Entry { key_line: line, node });
         }
     }
     item
-}
-
-/// One object; `None` where it cannot be taken, for the reasons reported.
-fn object(root: &Node, report: &mut Report<'_>) -> Option<Object> {
-    let (kind, treatment) = header(root, report)?;
-    let object = match treatment {
-        Treatment::Pod => {
-            let pod = typed::pod(root, report)?;
-            support::check(kind, root, report);
-            convert::pod(&pod, canonical::of_object(root.to_json()), report).map(Object::Pod)
-        }
-        Treatment::DaemonSet => {
-            let set = typed::daemon_set(root, report)?;
-            support::check(kind, root, report);
-            let document = canonical::of_object(root.to_json());
-            convert::daemon_set(&set, root, document, report).map(Object::DaemonSet)
-        }
-        Treatment::Noted { why } => {
-            let key = convert::key_of(kind, root, report);
-            report.add(
-                Severity::Note,
-                &Path::Root,
-                format!("{kind} has no effect here: {why}"),
-            );
-            key.map(Object::Noted)
-        }
-        Treatment::List { .. } => {
-            report.error(&Path::Root, "a list within a list is not supported");
-            None
-        }
-    };
-    object.filter(|_| !report.has_errors())
-}
-
-/// The document's kind and what is done with it.
-fn header<'n>(root: &'n Node, report: &mut Report<'_>) -> Option<(&'n str, Treatment)> {
-    if !matches!(root.value, Value::Map(_)) {
-        let kind = root.value.kind();
-        report.error(
-            &Path::Root,
-            format!("document is not an object but of type {kind}"),
-        );
-        return None;
-    }
-    let text = |field: &str| {
-        root.get(field)
-            .and_then(Node::as_str)
-            .filter(|text| !text.is_empty())
-    };
-    let (kind, version) = (text("kind"), text("apiVersion"));
-    if let Some(kind) = kind {
-        report.set_object(object_name(kind, root));
-    }
-    if kind.is_none() {
-        report.error(&Path::Root.field("kind"), "Object 'Kind' is missing");
-    }
-    if version.is_none() {
-        report.error(&Path::Root.field("apiVersion"), "Object 'apiVersion' is missing");
-    }
-    let (kind, version) = (kind?, version?);
-    match kinds::treatment(kind, version) {
-        Ok(treatment) => Some((kind, treatment)),
-        Err(Refusal::NotYet) => {
-            report.error(
-                &Path::Root.field("kind"),
-                format!("kind {} is not supported yet", plain(kind)),
-            );
-            None
-        }
-        Err(Refusal::Version(served)) => {
-            let message = format!(
-                "no matches for kind {} in version {}: use {served}",
-                quote(kind),
-                quote(version)
-            );
-            report.error(&Path::Root.field("apiVersion"), message);
-            None
-        }
-    }
-}
-
-/// A kind as it is, where it is one.
-fn plain(kind: &str) -> String {
-    let is_plain = kind.len() <= 63 && kind.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if is_plain { kind.to_owned() } else { quote(kind) }
-}
-
-/// `Kind namespace/name`, as far as the document tells.
-fn object_name(kind: &str, root: &Node) -> String {
-    let metadata = root.get("metadata");
-    let text = |field: &str| {
-        metadata
-            .and_then(|metadata| metadata.get(field))
-            .and_then(Node::as_str)
-    };
-    let kind = plain(kind);
-    let cut = |text: &str| text.chars().take(253).collect::<String>();
-    match (text("namespace"), text("name")) {
-        (namespace, Some(name)) => format!("{kind} {}/{}", cut(namespace.unwrap_or("default")), cut(name)),
-        (_, None) => kind,
-    }
 }

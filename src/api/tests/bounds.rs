@@ -174,6 +174,42 @@ fn empty_files_and_documents_hold_nothing() {
 }
 
 #[test]
+fn many_documents_of_much_memory_are_bounded_together() {
+    let one = format!(
+        "a: &a {}\nb: [{}]\n---\n",
+        "x".repeat(5000),
+        vec!["*a"; 1500].join(", ")
+    );
+    let reading = read(&one.repeat(30));
+    let last = reading.problems.last().unwrap();
+    assert!(
+        last.message
+            .ends_with("documents of the file take too much memory together"),
+        "{last}"
+    );
+}
+
+#[test]
+fn a_hundred_thousand_variables_take_no_time() {
+    let variables: String = (0..100_000)
+        .map(|number| format!("{{name: V{number}}},"))
+        .collect();
+    let text = POD.replace("image: b", &format!("image: b, env: [{variables}]"));
+    let started = Instant::now();
+    let limits = ReadLimits {
+        document_bytes: 64 << 20,
+        ..ReadLimits::default()
+    };
+    let reading = read_documents(text.replace("NAME", "a").as_bytes(), "f", &limits);
+    assert_eq!(reading.objects.len(), 1, "{:?}", reading.problems);
+    assert!(
+        started.elapsed() < Duration::from_secs(20),
+        "took {:?}",
+        started.elapsed()
+    );
+}
+
+#[test]
 fn findings_of_one_document_are_bounded() {
     let fields: String = (0..5000).map(|number| format!("  f{number}: 1\n")).collect();
     let reading = read(&format!(

@@ -1,13 +1,14 @@
-//! Containers: image, command, environment, ports.
+//! Containers: image, command, ports.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1;
 
+use super::environment::Environment;
 use super::volume::Volumes;
 use super::{filled, mounts, required, resources, security, sound, within};
-use crate::expand::expand;
+use crate::expand::Growth;
 use crate::ident::ContainerName;
 use crate::names;
 use crate::pod::{Container, ContainerPort, Protocol, PullPolicy};
@@ -42,11 +43,12 @@ pub(super) fn containers(
     converted
 }
 
-/// What must be unique in a pod.
+/// What must be unique in a pod, and what is bounded for all its containers together.
 #[derive(Default)]
 struct Seen {
     names: HashSet<String>,
     host_ports: HashSet<String>,
+    growth: Growth,
 }
 
 fn container(
@@ -69,13 +71,9 @@ fn container(
         &pull_path,
         report,
     );
-    let env = env(given.env.as_deref(), &path.field("env"), report);
-    let values: BTreeMap<&str, &str> = env
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
+    let environment = Environment::of(given.env.as_deref(), &mut seen.growth, &path.field("env"), report);
     let mut expanded = |texts: &Option<Vec<String>>, field: &str| {
-        expand_all(texts.as_deref(), &values, &path.field(field), report)
+        environment.expand(texts.as_deref(), &mut seen.growth, &path.field(field), report)
     };
     let command = expanded(&given.command, "command");
     let args = expanded(&given.args, "args");
@@ -107,7 +105,7 @@ fn container(
         image_pull_policy: policy?,
         command,
         args,
-        env,
+        env: environment.into_variables(),
         working_dir: filled(&given.working_dir).map(str::to_owned),
         ports,
         resources: limits,
@@ -160,67 +158,6 @@ fn has_latest_tag(image: &str) -> bool {
         Some((_, tag)) => tag == "latest",
         None => digest.is_none(),
     }
-}
-
-/// Literal variables; a value's references are to variables before it. The last of a name wins.
-fn env(given: Option<&[v1::EnvVar]>, path: &Path<'_>, report: &mut Report<'_>) -> Vec<(String, String)> {
-    let mut variables: Vec<(String, String)> = Vec::new();
-    for (index, variable) in given.unwrap_or_default().iter().enumerate() {
-        let path = path.index(index);
-        if variable.name.is_empty() {
-            report.required(&path.field("name"), "");
-            continue;
-        }
-        sound(
-            &variable.name,
-            &names::env_name(&variable.name),
-            &path.field("name"),
-            report,
-        );
-        let text = variable.value.as_deref().unwrap_or_default();
-        let value_of = |name: &str| value_of(&variables, name);
-        let value = match expand(text, value_of) {
-            Ok(value) => value,
-            Err(error) => {
-                report.error(&path.field("value"), format!("Too long: {error}"));
-                continue;
-            }
-        };
-        if let Some(at) = variables.iter().position(|(name, _)| *name == variable.name) {
-            let name = crate::report::quote(&variable.name);
-            if !text.contains(&format!("$({})", variable.name)) || variables[at].1 == value {
-                let message =
-                    format!("hides previous definition of {name}, which may be dropped when using apply");
-                report.warn(&path, message);
-            }
-            variables.remove(at);
-        }
-        variables.push((variable.name.clone(), value));
-    }
-    variables
-}
-
-fn value_of<'v>(variables: &'v [(String, String)], name: &str) -> Option<&'v str> {
-    variables
-        .iter()
-        .find(|(known, _)| known == name)
-        .map(|(_, value)| value.as_str())
-}
-
-fn expand_all(
-    texts: Option<&[String]>,
-    values: &BTreeMap<&str, &str>,
-    path: &Path<'_>,
-    report: &mut Report<'_>,
-) -> Vec<String> {
-    let mut expanded = Vec::new();
-    for (index, text) in texts.unwrap_or_default().iter().enumerate() {
-        match expand(text, |name| values.get(name).copied()) {
-            Ok(text) => expanded.push(text),
-            Err(error) => report.error(&path.index(index), format!("Too long: {error}")),
-        }
-    }
-    expanded
 }
 
 fn ports(

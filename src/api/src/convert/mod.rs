@@ -6,6 +6,7 @@
 
 mod container;
 mod daemonset;
+mod environment;
 mod meta;
 mod mounts;
 mod pod;

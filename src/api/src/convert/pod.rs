@@ -62,7 +62,15 @@ pub(super) fn spec(spec: Option<&v1::PodSpec>, path: &Path<'_>, report: &mut Rep
         &path.field("securityContext"),
         report,
     );
-    let service_account_name = filled(&spec.service_account_name).or(filled(&spec.service_account));
+    let account = filled(&spec.service_account_name).or(filled(&spec.service_account));
+    let service_account_name = account.and_then(|name| {
+        required(
+            name,
+            names::dns_subdomain,
+            &path.field("serviceAccountName"),
+            report,
+        )
+    });
     Some(PodSpec {
         containers,
         volumes: volumes.sound,

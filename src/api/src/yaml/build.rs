@@ -72,6 +72,11 @@ impl Builder {
         }
     }
 
+    /// Memory that the document took so far.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// The tree, null where there was no content, and what was found.
     pub(super) fn finish(self) -> (Option<Node>, Vec<Fault>) {
         let empty = Node {
@@ -292,11 +297,18 @@ impl Builder {
 
     fn charge(&mut self, bytes: usize, line: u32) -> Result<(), Fault> {
         self.bytes = self.bytes.saturating_add(bytes);
-        if self.bytes <= self.limits.bytes {
+        let TreeLimits {
+            document_bytes,
+            bytes,
+            ..
+        } = self.limits;
+        if self.bytes <= document_bytes.min(bytes) {
             return Ok(());
         }
-        let message = if self.anchors.is_empty() {
-            format!("document takes more than {} bytes of memory", self.limits.bytes)
+        let message = if bytes < document_bytes {
+            "documents of the file take too much memory together".to_owned()
+        } else if self.anchors.is_empty() {
+            format!("document takes more than {document_bytes} bytes of memory")
         } else {
             "document contains excessive aliasing".to_owned()
         };

@@ -12,12 +12,14 @@ use serde_saphyr::granit_parser::{self, Event, Parser, StrInput};
 use crate::tree::Node;
 use build::Builder;
 
-/// Bounds of one document.
+/// Bounds of a file's documents.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TreeLimits {
     /// Levels of maps and lists.
     pub(crate) depth: usize,
-    /// Bytes of the tree, aliases followed.
+    /// Bytes of one document's tree, aliases followed.
+    pub(crate) document_bytes: usize,
+    /// Bytes of all trees.
     pub(crate) bytes: usize,
 }
 
@@ -97,6 +99,7 @@ impl Iterator for Documents<'_> {
         };
         let mut builder = Builder::new(self.limits, start);
         let outcome = self.document(&mut builder);
+        self.limits.bytes = self.limits.bytes.saturating_sub(builder.bytes());
         let (root, mut faults) = builder.finish();
         if let Err(fault) = outcome {
             faults.push(fault);
