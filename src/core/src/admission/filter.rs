@@ -165,7 +165,7 @@ pub(crate) fn by_taint(spec: &PodSpec, node: &Node) -> Option<Rejection> {
         .filter(|taint| taint.effect != TaintEffect::PreferNoSchedule)
         .filter(|taint| taint.toleration(&spec.tolerations).is_none())
         .map(|taint| {
-            let effect = crate::node::effect_name(taint.effect);
+            let effect = taint.effect.as_str();
             format!(
                 "untolerated taint {{{}: {}}} with effect {effect}",
                 taint.key, taint.value

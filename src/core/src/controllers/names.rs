@@ -1,6 +1,4 @@
-//! Names and revisions in the letters that Kubernetes uses for them.
-
-use pinnace_api::Document;
+//! Names of pods in the letters that Kubernetes uses for them.
 
 /// No vowels and nothing that looks like another: no words come about by chance.
 const SAFE: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
@@ -22,20 +20,6 @@ pub fn generated_name(base: &str, random: u64) -> String {
     prefix.chars().chain(suffix).collect()
 }
 
-/// The revision of a template: equal for equal meaning, and fit to be a label's value.
-pub fn revision(template: &Document) -> String {
-    let hash = template
-        .as_json()
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-    hash.to_string()
-        .bytes()
-        .map(|digit| safe(u64::from(digit)))
-        .collect()
-}
-
 fn safe(number: u64) -> char {
     let index = usize::try_from(number % SAFE.len() as u64).unwrap_or_default();
     SAFE.get(index).map_or('x', |letter| char::from(*letter))
@@ -47,16 +31,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::resources::testing::document;
-
-    #[test]
-    fn a_revision_depends_on_the_document_alone() {
-        let one = revision(&document(r#"{"spec":{"a":1}}"#));
-        assert_eq!(one, revision(&document(r#"{"spec":{"a":1}}"#)));
-        assert_ne!(one, revision(&document(r#"{"spec":{"a":2}}"#)));
-        assert!(one.bytes().all(|letter| SAFE.contains(&letter)), "{one}");
-        assert!(one.len() <= 20);
-    }
 
     proptest! {
         #[test]

@@ -19,7 +19,7 @@ use pinnace_api::{Bytes, LabelName, MilliCpu, NodeName};
 use crate::config::{NodeConfig, Reserved};
 
 pub use status::NodeState;
-pub use taint::{Taint, effect_name};
+pub use taint::Taint;
 
 /// What the host shows of itself; read once at start, and again when something changed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

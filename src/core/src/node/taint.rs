@@ -49,15 +49,6 @@ impl fmt::Display for Taint {
         if !self.value.is_empty() {
             write!(f, "={}", self.value)?;
         }
-        write!(f, ":{}", effect_name(self.effect))
-    }
-}
-
-/// Kubernetes' name of an effect.
-pub fn effect_name(effect: TaintEffect) -> &'static str {
-    match effect {
-        TaintEffect::NoSchedule => "NoSchedule",
-        TaintEffect::PreferNoSchedule => "PreferNoSchedule",
-        TaintEffect::NoExecute => "NoExecute",
+        write!(f, ":{}", self.effect.as_str())
     }
 }

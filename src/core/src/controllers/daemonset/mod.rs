@@ -14,7 +14,6 @@
 //! when the old one is gone entirely, so at most one of them ever runs.
 
 mod counts;
-mod pod;
 #[cfg(test)]
 mod tests;
 
@@ -22,13 +21,12 @@ use pinnace_api::daemonset::UpdateStrategy;
 use pinnace_api::pod::{PodSpec, TaintEffect};
 use pinnace_api::{DaemonSet, ObjectName, Pod, PodUid};
 
-use super::names::revision;
+use super::names::generated_name;
 use crate::admission::filter;
 use crate::node::Node;
 use crate::time::{BootMillis, WallMillis};
 
 pub use counts::Counts;
-pub use pod::{REVISION_LABEL, template_spec};
 
 /// A pod that belongs to the DaemonSet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,8 +160,9 @@ pub fn decide(
     random: u64,
     now: BootMillis,
 ) -> Decision {
-    let revision = revision(&set.template_document);
-    let fit = Fit::of(&template_spec(set), node);
+    let revision = set.template_document.digest();
+    let made = set.pod(free_name(set, pods, random), &revision);
+    let fit = Fit::of(&made.spec, node);
     let mut decision = Decision {
         delete: Vec::new(),
         create: None,
@@ -176,7 +175,7 @@ pub fn decide(
     if fit.should_continue {
         sweep(set, fit.should_run(), pods, now, &mut decision);
         if fit.should_run() && pods.is_empty() {
-            decision.create = Some(pod::make(set, pods, &decision.revision, random));
+            decision.create = Some(made);
         }
     } else {
         let living = pods.iter().filter(|pod| !pod.is_terminating());
@@ -184,6 +183,16 @@ pub fn decide(
     }
     decision.misfit = fit.why_not;
     decision
+}
+
+/// A name of the set's that none of `pods` has.
+fn free_name(set: &DaemonSet, pods: &[DaemonPod], random: u64) -> ObjectName {
+    let names = (0..=pods.len() as u64)
+        .map(|step| generated_name(set.meta.name.as_str(), random.wrapping_add(step)))
+        .filter_map(|name| ObjectName::new(name).ok());
+    let mut free = names.filter(|name| pods.iter().all(|pod| pod.name != *name));
+    // A generated name is always a name; the set's own is only what the types ask for.
+    free.next().unwrap_or_else(|| set.meta.name.clone())
 }
 
 /// Deletes what ended, what is too many and what is outdated.

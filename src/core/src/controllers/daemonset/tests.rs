@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use pinnace_api::Bytes;
+use pinnace_api::daemonset::REVISION_LABEL;
 use pinnace_api::pod::Toleration;
+use pinnace_api::{Bytes, Object, ReadLimits, from_document, read_documents};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -86,37 +87,28 @@ fn a_set_that_fits_makes_one_pod_named_after_it() {
     assert!(decision.misfit.is_empty() && decision.delete.is_empty());
 }
 
+/// The example as a user lays it down.
+const EXPORTER: &str = include_str!("../../../../../config/examples/node-exporter-daemonset.yaml");
+
 #[test]
-fn the_pods_document_says_what_the_pod_is() {
-    let mut set = set();
-    set.template_spec.host_network = true;
-    set.template_annotations = [("note".to_owned(), "x".to_owned())].into();
+fn a_made_pod_is_read_again_from_its_document_as_the_same() {
+    let reading = read_documents(EXPORTER.as_bytes(), "a.yaml", &ReadLimits::default());
+    let mut objects = reading.objects.into_iter().map(|located| located.object);
+    let Some(Object::DaemonSet(set)) = objects.next() else {
+        panic!("no DaemonSet: {:?}", reading.problems);
+    };
     let pod = ask(&set, &node(json!({})), &[]).create.unwrap();
-    let document: Value = serde_json::from_str(pod.document.as_json()).unwrap();
-    assert_eq!(document["kind"], "Pod");
-    assert_eq!(document["metadata"]["name"], pod.meta.name.as_str());
-    assert_eq!(document["metadata"]["annotations"]["note"], "x");
-    assert_eq!(document["spec"]["containers"][0]["image"], "busybox:1.36");
-    let tolerations = document["spec"]["tolerations"].as_array().unwrap();
-    assert_eq!(tolerations.len(), pod.spec.tolerations.len());
-    let keys: Vec<&str> = tolerations
-        .iter()
-        .map(|one| one["key"].as_str().unwrap())
-        .collect();
-    let expected = [
-        "not-ready",
-        "unreachable",
-        "disk-pressure",
-        "memory-pressure",
-        "pid-pressure",
-        "unschedulable",
-        "network-unavailable",
-    ];
-    assert_eq!(keys, expected.map(|name| format!("node.kubernetes.io/{name}")));
-    assert_eq!(
-        tolerations[0],
-        json!({"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute"})
-    );
+    let again = from_document(&pod.document, "record").unwrap();
+    assert_eq!(again, Object::Pod(pod));
+}
+
+#[test]
+fn a_cordoned_node_still_gets_its_daemons() {
+    let mut node = node(json!({}));
+    node.unschedulable = true;
+    let pod = ask(&set(), &node, &[]).create.unwrap();
+    let verdict = crate::admission::admit(&pod, &node, &[]);
+    assert_eq!(verdict.label(), "admitted");
 }
 
 #[test]
