@@ -9,12 +9,24 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     root: PathBuf,
+    pod_logs: PathBuf,
 }
 
 impl Layout {
     /// The layout under `root`, which should be absolute and without links (see [`Path::canonicalize`]).
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        let root = root.into();
+        Self {
+            pod_logs: root.join("var/log/pods"),
+            root,
+        }
+    }
+    /// The same with pods' logs elsewhere (`podLogsDir`).
+    pub fn with_pod_logs(self, pod_logs: impl Into<PathBuf>) -> Self {
+        Self {
+            pod_logs: pod_logs.into(),
+            ..self
+        }
     }
     /// The root itself.
     pub fn root(&self) -> &Path {
@@ -72,9 +84,9 @@ impl Layout {
     pub fn agent_lock(&self) -> PathBuf {
         self.run().join("agent.lock")
     }
-    /// `<root>/var/log/pods`.
+    /// `<root>/var/log/pods`, or where the configuration says.
     pub fn pod_logs(&self) -> PathBuf {
-        self.root.join("var/log/pods")
+        self.pod_logs.clone()
     }
     /// `<root>/var/log/containers`: links to the logs.
     pub fn container_log_links(&self) -> PathBuf {

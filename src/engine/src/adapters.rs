@@ -1,0 +1,33 @@
+//! The set of ports that one engine works with.
+
+use pinnace_core::host::Host;
+use pinnace_core::ports::{Images, PodRuntime, Records, Telemetry, Volumes};
+
+/// Every adapter, named once; the program wires them, tests put fakes in their place.
+pub trait Adapters: Send + Sync + 'static {
+    /// Sandboxes, shims, containers.
+    type Runtime: PodRuntime;
+    /// Images.
+    type Images: Images;
+    /// Volumes.
+    type Volumes: Volumes;
+    /// Records.
+    type Records: Records;
+    /// Clocks and chance.
+    type Host: Host;
+    /// Measurements.
+    type Telemetry: Telemetry;
+
+    /// The runtime.
+    fn runtime(&self) -> &Self::Runtime;
+    /// The images.
+    fn images(&self) -> &Self::Images;
+    /// The volumes.
+    fn volumes(&self) -> &Self::Volumes;
+    /// The records.
+    fn records(&self) -> &Self::Records;
+    /// The host.
+    fn host(&self) -> &Self::Host;
+    /// The measurements.
+    fn telemetry(&self) -> &Self::Telemetry;
+}

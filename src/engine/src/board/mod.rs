@@ -1,0 +1,210 @@
+//! What everybody may read: pods' statuses, waiting pods, events, problems, readiness.
+//!
+//! Workers and the manager write; the command line, the metrics and the page read. Readers take copies and
+//! never hold a lock while they work.
+
+mod events;
+mod readiness;
+mod view;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pinnace_api::{ContainerName, PodUid, Problem};
+use pinnace_core::controllers::daemonset::DaemonPodState;
+use pinnace_core::event::Event;
+use pinnace_core::node::Node;
+use pinnace_core::ports::PhaseCounts;
+
+use tokio::sync::Notify;
+
+pub use events::{Counted, Events, MAX_EVENTS};
+pub use readiness::Readiness;
+pub use view::{DaemonSetView, Look, PodView};
+
+use crate::manager::WaitingPod;
+
+#[derive(Default)]
+struct Inner {
+    pods: BTreeMap<PodUid, Arc<PodView>>,
+    waiting: Vec<WaitingPod>,
+    daemonsets: Vec<DaemonSetView>,
+    node: Option<Arc<Node>>,
+    oom_kills: BTreeMap<(PodUid, ContainerName), u64>,
+    problems: Vec<Problem>,
+    events: Events,
+    readiness: Readiness,
+}
+
+/// The board; cheap to share.
+#[derive(Default)]
+pub struct Board {
+    inner: Mutex<Inner>,
+    standing: Notify,
+}
+
+impl Board {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        // What a writer that panicked left is still a board: each field is replaced as a whole.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a worker's newest look at its pod; answers whether all its containers run.
+    pub fn publish(&self, look: &Look<'_>) -> bool {
+        let uid = &look.context.uid;
+        let (before, node) = {
+            let inner = self.inner();
+            (inner.pods.get(uid).cloned(), inner.node.clone())
+        };
+        let host_ips = node.as_ref().map_or(&[][..], |node| &node.facts.addresses);
+        let view = PodView::of(look, host_ips, before.as_deref());
+        let runs = view.all_running();
+        if before
+            .as_ref()
+            .is_none_or(|before| before.daemon_state() != view.daemon_state())
+        {
+            self.standing.notify_one();
+        }
+        if before.is_none_or(|before| *before != view) {
+            self.inner().pods.insert(uid.clone(), Arc::new(view));
+        }
+        runs
+    }
+
+    /// Takes note that a container was killed for want of memory.
+    pub fn count_oom_kill(&self, uid: &PodUid, container: &ContainerName) {
+        *self
+            .inner()
+            .oom_kills
+            .entry((uid.clone(), container.clone()))
+            .or_default() += 1;
+    }
+
+    /// How often earlier instances of a container were killed for want of memory.
+    pub fn oom_kills(&self, uid: &PodUid, container: &ContainerName) -> u64 {
+        self.inner()
+            .oom_kills
+            .get(&(uid.clone(), container.clone()))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// The pod is `Removed`.
+    pub fn remove(&self, uid: &PodUid) {
+        let mut inner = self.inner();
+        inner.pods.remove(uid);
+        inner.oom_kills.retain(|(of, _), _| of != uid);
+    }
+
+    /// Whether the pod has ended for good: it counts against the node no more.
+    pub fn is_finished(&self, uid: &PodUid) -> bool {
+        self.inner().pods.get(uid).is_some_and(|view| view.is_finished())
+    }
+
+    /// How a controller sees the pod.
+    pub fn daemon_state(&self, uid: &PodUid) -> DaemonPodState {
+        self.inner()
+            .pods
+            .get(uid)
+            .map_or(DaemonPodState::Pending, |view| view.daemon_state())
+    }
+
+    /// Returns when a pod became ready or unready, or ended; several changes may count as one.
+    pub async fn standing_changed(&self) {
+        self.standing.notified().await;
+    }
+
+    /// All pods that have a worker.
+    pub fn pods(&self) -> Vec<Arc<PodView>> {
+        self.inner().pods.values().cloned().collect()
+    }
+
+    /// One of them.
+    pub fn pod(&self, uid: &PodUid) -> Option<Arc<PodView>> {
+        self.inner().pods.get(uid).cloned()
+    }
+
+    /// Replaces the list of pods that wait.
+    pub fn set_waiting<'a>(&self, waiting: impl Iterator<Item = &'a WaitingPod>) {
+        self.inner().waiting = waiting.cloned().collect();
+    }
+
+    /// Pods that are wanted and do not run.
+    pub fn waiting(&self) -> Vec<WaitingPod> {
+        self.inner().waiting.clone()
+    }
+
+    /// Replaces the DaemonSets.
+    pub fn set_daemonsets(&self, daemonsets: Vec<DaemonSetView>) {
+        self.inner().daemonsets = daemonsets;
+    }
+
+    /// The DaemonSets.
+    pub fn daemonsets(&self) -> Vec<DaemonSetView> {
+        self.inner().daemonsets.clone()
+    }
+
+    /// Replaces the node.
+    pub fn set_node(&self, node: &Node) {
+        self.inner().node = Some(Arc::new(node.clone()));
+    }
+
+    /// The node, once it is known.
+    pub fn node(&self) -> Option<Arc<Node>> {
+        self.inner().node.clone()
+    }
+
+    /// Replaces what is wrong with the manifests; news are logged.
+    pub fn set_problems(&self, problems: &[Problem]) {
+        let before = std::mem::replace(&mut self.inner().problems, problems.to_vec());
+        for problem in problems.iter().filter(|problem| !before.contains(problem)) {
+            match problem.severity {
+                pinnace_api::Severity::Error => tracing::error!("manifest: {problem}"),
+                pinnace_api::Severity::Warning => tracing::warn!("manifest: {problem}"),
+                pinnace_api::Severity::Note => tracing::info!("manifest: {problem}"),
+            }
+        }
+    }
+
+    /// What is wrong with the manifests.
+    pub fn problems(&self) -> Vec<Problem> {
+        self.inner().problems.clone()
+    }
+
+    /// Takes note of an event.
+    pub fn record(&self, event: Event) {
+        tracing::debug!(object = %event.object, reason = %event.reason, "{}", event.message);
+        self.inner().events.record(event);
+    }
+
+    /// Events, oldest first.
+    pub fn events(&self) -> Vec<Counted> {
+        self.inner().events.all()
+    }
+
+    /// Changes the readiness.
+    pub fn update_readiness(&self, change: impl FnOnce(&mut Readiness)) {
+        change(&mut self.inner().readiness);
+    }
+
+    /// `Err` says what is still waited for.
+    pub fn ready(&self) -> Result<(), String> {
+        self.inner().readiness.check()
+    }
+
+    /// How many pods are in each phase.
+    pub fn phases(&self) -> PhaseCounts {
+        let inner = self.inner();
+        let mut counts = PhaseCounts::default();
+        for view in inner.pods.values() {
+            view.count(&mut counts);
+        }
+        for waiting in &inner.waiting {
+            match waiting.verdict {
+                pinnace_core::admission::Verdict::Refused { .. } => counts.failed += 1,
+                _ => counts.pending += 1,
+            }
+        }
+        counts
+    }
+}

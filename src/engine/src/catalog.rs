@@ -1,0 +1,265 @@
+//! The one set of objects that all sources together want.
+//!
+//! Two files that define the same object are both reported, and the definition that was there first goes on.
+//! An object whose file has errors now is held as it last was: a slip of an editor ends no pod.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pinnace_api::{ObjectKey, Problem, Severity};
+
+use crate::source::{Item, Listing, Placed, SourceId};
+
+/// What is wanted, and what is wrong with the rest.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    expected: BTreeSet<SourceId>,
+    listings: BTreeMap<SourceId, Listing>,
+    chosen: BTreeMap<ObjectKey, Chosen>,
+    problems: Vec<Problem>,
+}
+
+/// An object with its place.
+#[derive(Debug, Clone)]
+pub struct Chosen {
+    /// The object and where it stands.
+    pub placed: Placed,
+    /// The source that delivered it.
+    pub source: SourceId,
+}
+
+impl Catalog {
+    /// Of these sources; see [`Catalog::is_complete`].
+    pub fn new(expected: impl IntoIterator<Item = SourceId>) -> Self {
+        Self {
+            expected: expected.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Every source has delivered at least one complete list.
+    pub fn is_complete(&self) -> bool {
+        self.expected
+            .iter()
+            .all(|source| self.listings.contains_key(source))
+    }
+
+    /// The sources that have not listed yet.
+    pub fn missing(&self) -> Vec<&'static str> {
+        self.expected
+            .iter()
+            .filter(|source| !self.listings.contains_key(*source))
+            .map(|id| id.0)
+            .collect()
+    }
+
+    /// Takes a complete list in place of the source's one before.
+    pub fn take(&mut self, source: SourceId, listing: Listing) {
+        self.listings.insert(source, listing);
+        let before = std::mem::take(&mut self.chosen);
+        let mut problems: Vec<Problem> = self
+            .listings
+            .values()
+            .flat_map(|listing| listing.problems.iter().cloned())
+            .collect();
+        self.chosen = choose(&self.listings, &before, &mut problems);
+        hold(&self.listings, before, &mut self.chosen, &mut problems);
+        self.problems = problems;
+    }
+
+    /// Objects by identity.
+    pub fn objects(&self) -> &BTreeMap<ObjectKey, Chosen> {
+        &self.chosen
+    }
+
+    /// Everything that is wrong with the manifests.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+fn choose(
+    listings: &BTreeMap<SourceId, Listing>,
+    before: &BTreeMap<ObjectKey, Chosen>,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<ObjectKey, Chosen> {
+    let mut candidates: BTreeMap<ObjectKey, Vec<Chosen>> = BTreeMap::new();
+    for (source, listing) in listings {
+        for placed in &listing.objects {
+            let chosen = Chosen {
+                placed: placed.clone(),
+                source: source.clone(),
+            };
+            candidates.entry(placed.key.clone()).or_default().push(chosen);
+        }
+    }
+    candidates
+        .into_iter()
+        .filter_map(|(key, mut all)| {
+            let kept = before
+                .get(&key)
+                .and_then(|old| all.iter().position(|one| same_place(&one.placed, &old.placed)))
+                .unwrap_or(0);
+            if all.len() > 1 && !matches!(all[kept].placed.item, Item::Noted(_)) {
+                problems.extend(all.iter().map(|one| twice(&key, &one.placed, &all[kept].placed)));
+            }
+            (kept < all.len()).then(|| (key, all.swap_remove(kept)))
+        })
+        .collect()
+}
+
+fn same_place(one: &Placed, other: &Placed) -> bool {
+    one.file == other.file
+}
+
+fn twice(key: &ObjectKey, here: &Placed, kept: &Placed) -> Problem {
+    Problem {
+        severity: Severity::Error,
+        file: here.file.clone(),
+        line: Some(here.line),
+        object: Some(key.to_string()),
+        field: Some("metadata.name".to_owned()),
+        message: format!(
+            "the object is defined more than once; the definition in {}:{} is the one in use",
+            kept.file, kept.line
+        ),
+    }
+}
+
+/// Objects that are gone from a file which has errors now stay as they were.
+fn hold(
+    listings: &BTreeMap<SourceId, Listing>,
+    before: BTreeMap<ObjectKey, Chosen>,
+    chosen: &mut BTreeMap<ObjectKey, Chosen>,
+    problems: &mut Vec<Problem>,
+) {
+    for (key, old) in before {
+        if chosen.contains_key(&key) {
+            continue;
+        }
+        let broken = listings.get(&old.source).and_then(|listing| {
+            listing
+                .problems
+                .iter()
+                .find(|problem| may_have_been(problem, &key, &old.placed.file))
+        });
+        if let Some(broken) = broken {
+            problems.push(Problem {
+                severity: Severity::Warning,
+                object: Some(key.to_string()),
+                message: "the object is held as it was before the error in its file".to_owned(),
+                ..broken.clone()
+            });
+            chosen.insert(key, old);
+        }
+    }
+}
+
+/// Whether the document with this problem may be the one that defined the object.
+fn may_have_been(problem: &Problem, key: &ObjectKey, file: &str) -> bool {
+    let named = problem
+        .object
+        .as_ref()
+        .is_none_or(|object| *object == key.to_string());
+    problem.severity == Severity::Error && problem.file == file && named
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pinnace_api::read::{ReadLimits, read_documents};
+
+    const SOURCE: SourceId = SourceId("directory");
+
+    fn listing(files: &[(&str, &str)]) -> Listing {
+        let mut listing = Listing::default();
+        for (file, text) in files {
+            let reading = read_documents(text.as_bytes(), file, &ReadLimits::default());
+            listing.objects.extend(
+                reading
+                    .objects
+                    .into_iter()
+                    .map(|located| Placed::of(located, file)),
+            );
+            listing.problems.extend(reading.problems);
+        }
+        listing
+    }
+
+    fn pod(name: &str, image: &str) -> String {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec: {{containers: [{{name: c, image: '{image}'}}]}}\n"
+        )
+    }
+
+    fn image(catalog: &Catalog, name: &str) -> Option<String> {
+        catalog
+            .objects()
+            .values()
+            .find_map(|chosen| match &chosen.placed.item {
+                Item::Pod(pod) if pod.meta.name.as_str() == name => {
+                    Some(pod.spec.containers[0].image.clone())
+                }
+                _ => None,
+            })
+    }
+
+    #[test]
+    fn of_two_definitions_both_are_reported_and_the_first_goes_on() {
+        let mut catalog = Catalog::new([SOURCE]);
+        catalog.take(SOURCE, listing(&[("z.yaml", &pod("a", "one:1"))]));
+        catalog.take(
+            SOURCE,
+            listing(&[("b.yaml", &pod("a", "two:1")), ("z.yaml", &pod("a", "one:1"))]),
+        );
+        assert_eq!(image(&catalog, "a").as_deref(), Some("one:1"));
+        let files: BTreeSet<&str> = catalog
+            .problems()
+            .iter()
+            .map(|problem| problem.file.as_str())
+            .collect();
+        assert_eq!(files, BTreeSet::from(["b.yaml", "z.yaml"]));
+    }
+
+    #[test]
+    fn an_object_goes_on_while_its_file_is_broken_and_goes_when_the_file_goes() {
+        let mut catalog = Catalog::new([SOURCE]);
+        catalog.take(
+            SOURCE,
+            listing(&[("a.yaml", &pod("a", "one:1")), ("b.yaml", &pod("b", "one:1"))]),
+        );
+        catalog.take(
+            SOURCE,
+            listing(&[("a.yaml", "kind: [\n"), ("b.yaml", &pod("b", "one:1"))]),
+        );
+        assert_eq!(image(&catalog, "a").as_deref(), Some("one:1"));
+        catalog.take(SOURCE, listing(&[("b.yaml", &pod("b", "one:1"))]));
+        assert_eq!(image(&catalog, "a"), None);
+        assert!(image(&catalog, "b").is_some());
+    }
+
+    #[test]
+    fn an_object_taken_out_of_a_file_goes_although_another_document_of_the_file_is_broken() {
+        let mut catalog = Catalog::new([SOURCE]);
+        let broken = pod("b", "one:1").replace("image", "imaeg");
+        catalog.take(
+            SOURCE,
+            listing(&[(
+                "a.yaml",
+                &format!("{}---\n{}", pod("a", "one:1"), pod("b", "one:1")),
+            )]),
+        );
+        catalog.take(SOURCE, listing(&[("a.yaml", &broken)]));
+        assert_eq!(image(&catalog, "a"), None);
+        assert_eq!(image(&catalog, "b").as_deref(), Some("one:1"));
+    }
+
+    #[test]
+    fn the_catalog_is_complete_only_when_every_source_has_listed() {
+        let mut catalog = Catalog::new([SOURCE, SourceId("url")]);
+        catalog.take(SOURCE, Listing::default());
+        assert!(!catalog.is_complete());
+        assert_eq!(catalog.missing(), ["url"]);
+        catalog.take(SourceId("url"), Listing::default());
+        assert!(catalog.is_complete());
+    }
+}
