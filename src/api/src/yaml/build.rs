@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_saphyr::granit_parser::{Event, ScalarStyle, Tag};
 
+use super::frame::{Content, Frame, Key, path_of};
 use super::{Fault, TreeLimits, scalar};
 use crate::tree::{Entry, Node, Value};
 
@@ -15,30 +16,6 @@ const NODE_BYTES: usize = 64;
 
 /// Faults kept of one document.
 const MOST_FAULTS: usize = 100;
-
-/// An open list or map.
-struct Frame {
-    line: u32,
-    anchor: usize,
-    bytes_before: usize,
-    content: Content,
-}
-
-enum Content {
-    List(Vec<Node>),
-    Map {
-        entries: BTreeMap<String, Entry>,
-        /// A key whose value is still to come.
-        key: Option<(Key, u32)>,
-        merged: Vec<Node>,
-    },
-}
-
-enum Key {
-    Text(String),
-    /// `<<`: the members of the value are taken over.
-    Merge,
-}
 
 /// A finished node that an alias may name.
 struct Anchored {
@@ -286,7 +263,7 @@ impl Builder {
         if let Some((key, line)) = duplicate {
             let fault = Fault {
                 line,
-                field: Some(self.path(&key)),
+                field: Some(path_of(&self.frames, &key)),
                 message: format!("key {} already set in map", quoted(&key)),
             };
             if self.faults.len() < MOST_FAULTS {
@@ -329,30 +306,6 @@ impl Builder {
             message,
         }
     }
-
-    /// The path of the member `key` of the open map.
-    fn path(&self, key: &str) -> String {
-        let mut path = String::new();
-        for frame in &self.frames {
-            match &frame.content {
-                Content::List(items) => path.push_str(&format!("[{}]", items.len())),
-                Content::Map {
-                    key: Some((Key::Text(key), _)),
-                    ..
-                } => push_field(&mut path, key),
-                Content::Map { .. } => {}
-            }
-        }
-        push_field(&mut path, key);
-        path
-    }
-}
-
-fn push_field(path: &mut String, field: &str) {
-    if !path.is_empty() {
-        path.push('.');
-    }
-    path.push_str(field);
 }
 
 /// Levels of maps and lists in `node`; its depth is bounded, and so is the recursion.

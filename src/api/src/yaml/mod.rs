@@ -5,6 +5,7 @@
 //! followed, whatever its text is.
 
 mod build;
+mod frame;
 mod scalar;
 
 use serde_saphyr::granit_parser::{self, Event, Parser, StrInput};
