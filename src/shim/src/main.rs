@@ -1,1 +1,7 @@
-fn main() {}
+//! `pinnace-shim`: see `docs/shim.md`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pinnace_shim::program::main()
+}

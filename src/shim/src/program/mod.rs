@@ -1,0 +1,59 @@
+//! The program `pinnace-shim`: its command line and its actions.
+//!
+//! | action | what it does |
+//! | --- | --- |
+//! | `start` | starts the pod's shim, or finds it, and prints its address ([`start`]) |
+//! | `serve` | is the shim: what `start` runs ([`serve`]) |
+//! | `delete` | removes what a dead shim left of one container ([`cleanup`]) |
+//! | `log` | writes a log for another shim ([`crate::logs::logger`]) |
+
+pub mod args;
+mod cleanup;
+mod serve;
+mod start;
+
+use std::error::Error;
+use std::io::Write;
+use std::process::ExitCode;
+
+use args::{Action, Args};
+
+/// Runs the program with this process's arguments.
+pub fn main() -> ExitCode {
+    match run() {
+        Ok(printed) => match std::io::stdout().write_all(&printed) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
+        Err(error) => {
+            // Nobody may be left to read it.
+            let _ = writeln!(std::io::stderr(), "pinnace-shim: {}", chain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<Vec<u8>, Box<dyn Error>> {
+    let args = Args::parse(std::env::args_os().skip(1))?;
+    match &args.action {
+        Action::Start => Ok(start::start(&args)?.into_bytes()),
+        Action::Serve => serve::serve(&args).map(|()| Vec::new()).map_err(Into::into),
+        Action::Delete => Ok(cleanup::delete(&args)?),
+        Action::Log(uri) => crate::logs::logger::run(uri)
+            .map(|()| Vec::new())
+            .map_err(Into::into),
+        Action::Version => Ok(concat!("pinnace-shim ", env!("CARGO_PKG_VERSION"), "\n").into()),
+    }
+}
+
+/// An error and its causes in one line.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
