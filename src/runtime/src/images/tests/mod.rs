@@ -4,6 +4,7 @@ mod archives;
 mod attacks;
 mod bundles;
 mod crash;
+mod kernel;
 mod port;
 mod properties;
 mod scripts;
