@@ -8,7 +8,10 @@ use super::{Cgroup, Hierarchy, read_if_there, read_pids, write};
 use crate::error::{Doing, SysError, SysResult};
 
 /// Controllers of version 2 that limits and statistics need.
-const REQUIRED: [&str; 3] = ["cpu", "memory", "pids"];
+///
+/// Memory comes first: a group with processes refuses it at once, while the others would make it the root of
+/// a threaded tree.
+const REQUIRED: [&str; 3] = ["memory", "cpu", "pids"];
 /// Controllers that are handed down where the kernel lets us.
 const WELCOME: [&str; 2] = ["cpuset", "io"];
 /// Where processes go that are in the way of controllers being handed down.

@@ -349,7 +349,7 @@ impl RealGroup {
             .iter()
             .map(|directory| format!("echo $$ > {}/cgroup.procs;", directory.display()))
             .collect();
-        let script = format!("{} {script}", joins.concat());
+        let script = format!("set -e; {} {script}", joins.concat());
         let child = Command::new("sh").arg("-c").arg(script).spawn().unwrap();
         let pid = child.id();
         self.1.push(child);
@@ -361,6 +361,7 @@ impl Drop for RealGroup {
     fn drop(&mut self) {
         let _ = self.0.kill(LIMIT);
         for child in &mut self.1 {
+            let _ = child.kill();
             let _ = child.wait();
         }
         let _ = self.0.remove(LIMIT);
@@ -411,16 +412,22 @@ fn a_real_group_is_made_everywhere_limited_and_removed_without_a_trace() {
 #[test]
 fn all_processes_of_a_real_group_end_also_frozen_forking_and_nested_ones() {
     let mut real = RealGroup::new();
-    let inner = real.0.child("inner").unwrap();
+    // Version 2 lets no group have both processes and groups beneath.
+    let (group, forking, inner) = (
+        real.0.clone(),
+        real.0.child("forking").unwrap(),
+        real.0.child("deep/inner").unwrap(),
+    );
+    forking.create().unwrap();
     inner.create().unwrap();
-    let group = real.0.clone();
-    real.run(&group, "while :; do sleep 0.001 & done");
+    real.run(&forking, "while :; do sleep 0.001 & done");
     let nested = real.run(&inner, "exec sleep 1000");
     until("the processes have joined", || {
-        inner.processes().unwrap() == [nested] && group.processes().unwrap().len() > 1
+        inner.processes().unwrap() == [nested] && group.processes().unwrap().len() > 2
     });
-    if group.directory("freezer").is_some() && group.groups.version() == CgroupVersion::V1 {
-        inner.write("freezer", "freezer.state", "FROZEN").unwrap();
+    match group.groups.version() {
+        CgroupVersion::V1 => inner.write("freezer", "freezer.state", "FROZEN").unwrap(),
+        CgroupVersion::V2 => inner.write("", "cgroup.freeze", "1").unwrap(),
     }
     group.kill(LIMIT).unwrap();
     assert!(group.processes().unwrap().is_empty());

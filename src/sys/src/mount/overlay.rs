@@ -53,7 +53,9 @@ enum Refusal {
 impl From<Errno> for Refusal {
     fn from(error: Errno) -> Self {
         match error {
-            Errno::NOSYS => Refusal::Kernel,
+            // Before 6.8 the first layer is refused, or on still older kernels only the whole. A value that is
+            // wrong for itself gets the same answer; the older way finds out which it was.
+            Errno::NOSYS | Errno::INVAL => Refusal::Kernel,
             error => Refusal::Because(error),
         }
     }
@@ -63,13 +65,9 @@ fn by_fsconfig(overlay: Overlay<'_>) -> Result<OwnedFd, Refusal> {
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     let mut held = Vec::new();
     fsconfig_set_string(&context, "source", "overlay")?;
-    for (index, layer) in overlay.lower.iter().enumerate() {
+    for layer in overlay.lower {
         let value = speakable(layer, &mut held)?;
-        match fsconfig_set_string(&context, "lowerdir+", &value) {
-            // An unknown key and a bad value give the same answer; the older way finds out which it was.
-            Err(Errno::INVAL) if index == 0 => return Err(Refusal::Kernel),
-            other => other?,
-        }
+        fsconfig_set_string(&context, "lowerdir+", &value)?;
     }
     if let Some((upper, work)) = overlay.writable {
         fsconfig_set_string(&context, "upperdir", &speakable(upper, &mut held)?)?;
