@@ -1,17 +1,37 @@
 //! Pods as processes: sandboxes, shims, OCI runtimes, and the images that they run.
 //!
-//! | module | does |
-//! | --- | --- |
-//! | [`task`] | speaks with a pod's shim |
-//! | [`events`] | takes what shims forward |
-//! | [`images`] | archives in, an OCI layout and unpacked layers out |
-//! | [`spec`] | turns a pod's container into the OCI runtime's document |
+//! ```text
+//! engine ──PodRuntime──▶ Runtime ─┬─ sandbox    cgroup, pinned namespaces, shared files
+//!                                 ├─ container  bundle: root file system, spec, what is known of its end
+//!                                 ├─ launch     starts a pod's shim and finds it again
+//!                                 ├─ task       speaks with it
+//!                                 └─ events     takes what shims forward
+//! ```
+//!
+//! [`images`] keeps images: archives in, an OCI layout and unpacked layers out; [`rootfs`] is what is needed of
+//! them here. [`oci`] chooses the OCI runtime by trying, [`spec`] turns a pod's container into its document. All that this crate makes on the host carries the pod's UID and is found
+//! again by listing the host alone.
 
-pub mod config;
+mod config;
+mod container;
+mod error;
 pub mod events;
 pub mod images;
+mod launch;
 pub mod oci;
+mod paths;
+mod records;
+pub mod rootfs;
+mod runtime;
+mod sandbox;
 pub mod spec;
 pub mod task;
 #[cfg(test)]
 mod testing;
+
+pub use config::RuntimeConfig;
+pub use error::RuntimeError;
+pub use launch::LaunchError;
+pub use records::{ContainerRecord, SandboxRecord};
+pub use rootfs::{ImageRoot, ImageRoots};
+pub use runtime::{Exec, ExecRequest, OpenError, RunningContainer, Runtime};

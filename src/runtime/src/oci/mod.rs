@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use pinnace_sys::{Layout, file};
 use serde::{Deserialize, Serialize};
 
+use crate::error::chain;
 pub use probe::{ProbeError, probe};
 
 const MAX_CACHE_BYTES: u64 = 64 << 10;
@@ -110,17 +111,6 @@ impl Verdict {
             works,
         }
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 fn identity(path: &Path) -> Option<(u64, i128)> {

@@ -42,7 +42,7 @@ fn one_that_fails_is_passed_over_with_its_reason() {
         "bad",
         "echo 'cgroups in hybrid mode not supported' >&2; exit 1",
     );
-    let error = choose(&[bad.clone(), "no-such-runtime".to_owned()], &layout).expect_err("none works");
+    let error = choose(&[bad, "no-such-runtime".to_owned()], &layout).expect_err("none works");
     let text = error.to_string();
     assert!(
         text.contains("create: cgroups in hybrid mode not supported"),

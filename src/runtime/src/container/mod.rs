@@ -1,0 +1,10 @@
+//! One container instance on the host: its bundle, its root file system, what is known of its end.
+//!
+//! Functions here block and know nothing of shims; [`crate::Runtime`] puts both together.
+
+mod bundle;
+mod exit;
+mod user;
+
+pub use bundle::{Bundle, Prepared, annotations, prepare, remove};
+pub use exit::{EndOf, exit_of, start_error};

@@ -1,0 +1,157 @@
+//! Where a pod's sandbox and containers lie.
+//!
+//! ```text
+//! <run>/pods/<uid>/sandbox/            all of it is the runtime's; what lies beside it is others'
+//!     identity.json  sandbox.json  ready
+//!     hosts  hostname  resolv.conf  shm/  net  ipc  uts
+//!     shim/        bundle of the shim: config.json, log (fifo), address, shim.json
+//!     oci/         state of the OCI runtime
+//!     c/<container>/<attempt>/   bundle: config.json, rootfs/, container.json, started, exit.json
+//! <state>/writable/<uid>/<container>/<attempt>/{upper,work}
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use pinnace_api::pod::Pod;
+use pinnace_api::{ContainerName, PodUid};
+use pinnace_core::resources::QosClass;
+use pinnace_sys::Layout;
+use sha2::{Digest, Sha256};
+
+/// A file name of ext4 and its like is no longer.
+const MAX_NAME: usize = 255;
+
+/// The folders of one pod.
+#[derive(Debug, Clone)]
+pub struct PodPaths {
+    /// `<run>/pods/<uid>`.
+    pub run: PathBuf,
+    /// `<run>/pods/<uid>/sandbox`.
+    pub sandbox: PathBuf,
+    /// `<state>/writable/<uid>`.
+    pub writable: PathBuf,
+}
+
+impl PodPaths {
+    pub fn new(layout: &Layout, uid: &PodUid) -> Self {
+        let run = layout.pod_run(uid.as_str());
+        Self {
+            sandbox: run.join("sandbox"),
+            run,
+            writable: layout.pod_writable(uid.as_str()),
+        }
+    }
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.sandbox.join(name)
+    }
+    pub fn text(&self, name: &str) -> String {
+        self.file(name).to_string_lossy().into_owned()
+    }
+    pub fn shim(&self) -> PathBuf {
+        self.file("shim")
+    }
+    pub fn containers(&self) -> PathBuf {
+        self.file("c")
+    }
+    pub fn container(&self, name: &ContainerName, attempt: u32) -> PathBuf {
+        self.containers().join(name.as_str()).join(attempt.to_string())
+    }
+    pub fn container_writable(&self, name: &ContainerName, attempt: u32) -> PathBuf {
+        self.writable.join(name.as_str()).join(attempt.to_string())
+    }
+}
+
+/// The instance's id for shims and OCI runtimes: always the same, so that it is found again by its name.
+pub fn container_id(uid: &PodUid, name: &ContainerName, attempt: u32) -> String {
+    let digest = Sha256::digest(format!("{uid}/{name}/{attempt}"));
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The pod's cgroup in every hierarchy, without a leading slash.
+pub fn pod_cgroup(layout: &Layout, qos: QosClass, uid: &PodUid) -> String {
+    format!("{}/pod{uid}", qos_cgroup(layout, qos))
+}
+
+/// The cgroup of all pods of a class.
+pub fn qos_cgroup(layout: &Layout, qos: QosClass) -> String {
+    let root = layout.cgroup_root();
+    match qos {
+        QosClass::Guaranteed => root,
+        QosClass::Burstable => format!("{root}/burstable"),
+        QosClass::BestEffort => format!("{root}/besteffort"),
+    }
+}
+
+/// All classes.
+pub const QOS_CLASSES: [QosClass; 3] = [QosClass::Guaranteed, QosClass::Burstable, QosClass::BestEffort];
+
+/// The pod's log directory, as the kubelet names it.
+pub fn log_directory(layout: &Layout, namespace: &str, name: &str, uid: &PodUid) -> PathBuf {
+    layout.pod_logs().join(format!("{namespace}_{name}_{uid}"))
+}
+
+/// Name of an instance's link in `/var/log/containers`; too long a name is cut before the container's id.
+pub fn log_link(pod: &str, namespace: &str, container: &ContainerName, id: &str) -> String {
+    let end = format!("-{id}.log");
+    let mut start = format!("{pod}_{namespace}_{container}");
+    // Names are ASCII, so any cut is at a character's end.
+    start.truncate(MAX_NAME.saturating_sub(end.len()));
+    start + &end
+}
+
+/// The instance's log.
+pub fn log_file(directory: &Path, name: &ContainerName, attempt: u32) -> PathBuf {
+    directory.join(name.as_str()).join(format!("{attempt}.log"))
+}
+
+/// The pod's host name: the one asked for, or its name, at most 63 characters.
+pub fn hostname(pod: &Pod) -> String {
+    let asked = pod.spec.hostname.as_deref().unwrap_or(pod.meta.name.as_str());
+    let cut: String = asked.chars().take(63).collect();
+    cut.trim_end_matches(['-', '.']).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> ContainerName {
+        ContainerName::new(text).expect("a name")
+    }
+
+    #[test]
+    fn ids_are_64_hexadecimal_digits_and_differ_by_attempt() {
+        let uid = PodUid::new("u-1").expect("a uid");
+        let first = container_id(&uid, &name("c"), 0);
+        assert_eq!(first.len(), 64);
+        assert_eq!(first, container_id(&uid, &name("c"), 0));
+        assert_ne!(first, container_id(&uid, &name("c"), 1));
+    }
+
+    #[test]
+    fn a_long_links_name_keeps_the_containers_id() {
+        let id = "f".repeat(64);
+        let link = log_link(&"p".repeat(253), "default", &name("c"), &id);
+        assert_eq!(link.len(), 255);
+        assert!(link.ends_with(&format!("-{id}.log")));
+        assert_eq!(log_link("p", "ns", &name("c"), "id"), "p_ns_c-id.log");
+    }
+
+    #[test]
+    fn cgroups_lie_where_the_kubelet_has_them() {
+        let (layout, uid) = (Layout::new("/"), PodUid::new("u").expect("a uid"));
+        assert_eq!(pod_cgroup(&layout, QosClass::Guaranteed, &uid), "kubepods/podu");
+        assert_eq!(
+            pod_cgroup(&layout, QosClass::BestEffort, &uid),
+            "kubepods/besteffort/podu"
+        );
+    }
+
+    #[test]
+    fn a_long_host_name_is_cut_at_63() {
+        let mut pod = crate::testing::pod(&format!("{}-x", "a".repeat(62)), Vec::new());
+        assert_eq!(hostname(&pod), "a".repeat(62));
+        pod.spec.hostname = Some("web".to_owned());
+        assert_eq!(hostname(&pod), "web");
+    }
+}

@@ -1,0 +1,188 @@
+//! [`Runtime`]: pods' sandboxes and containers behind the engine's port.
+//!
+//! It keeps nothing that the host does not show: what is held per pod is a connection to its shim and a copy
+//! of its containers' records, both made again from the run directory after a restart. The engine calls the
+//! operations of one pod one after another; waiting, looking and executing may come in between.
+
+mod create;
+mod exec;
+mod listing;
+mod observe;
+mod port;
+mod remove;
+mod signal;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pinnace_api::PodUid;
+use pinnace_sys::cgroup::{CgroupVersion, Cgroups};
+use pinnace_sys::{Layout, SysError, clock, file, process};
+
+pub use exec::{Exec, ExecRequest};
+pub use listing::RunningContainer;
+
+use crate::config::RuntimeConfig;
+use crate::error::RuntimeError;
+use crate::events::{EventServer, ListenError};
+use crate::launch::{self, Shim};
+use crate::oci::{self, NoRuntime, OciRuntime};
+use crate::paths::PodPaths;
+use crate::rootfs::ImageRoots;
+use crate::spec::Host;
+
+/// CPUs whose throttling counters are looked for.
+const MAX_CPUS: usize = 8192;
+
+/// Pods on this host. Cheap to clone.
+#[derive(Debug)]
+pub struct Runtime<I> {
+    inner: Arc<Inner<I>>,
+}
+
+impl<I> Clone for Runtime<I> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Inner<I> {
+    config: RuntimeConfig,
+    layout: Layout,
+    images: I,
+    cgroups: Cgroups,
+    boot: String,
+    /// containerd's name space that shims are started in.
+    namespace: String,
+    host: Host,
+    oci: OciRuntime,
+    events: EventServer,
+    pods: Mutex<HashMap<PodUid, Arc<PodHandle>>>,
+}
+
+/// What is held of one pod.
+#[derive(Debug, Default)]
+struct PodHandle {
+    /// The shim, once one was started or found.
+    shim: tokio::sync::Mutex<Option<Arc<Shim>>>,
+    containers: Mutex<listing::Known>,
+}
+
+/// Why pods cannot be run here.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// No OCI runtime works.
+    #[error(transparent)]
+    NoRuntime(#[from] NoRuntime),
+    /// The events' socket.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// Directories, cgroups, this process's own rights.
+    #[error(transparent)]
+    Sys(#[from] SysError),
+    /// The trial of the OCI runtimes was cut off.
+    #[error("choose an OCI runtime")]
+    CutOff(#[from] tokio::task::JoinError),
+}
+
+impl<I: ImageRoots> Runtime<I> {
+    /// Chooses an OCI runtime and listens for shims' events. The caller holds the root's lock.
+    pub async fn open(config: RuntimeConfig, layout: Layout, images: I) -> Result<Self, OpenError> {
+        file::create_dir_all(&layout.run(), 0o711)?;
+        let tag = layout.tag();
+        let fallback = format!("/run/pinnace{tag}-events.sock");
+        let events = EventServer::listen(&layout.run().join("events.sock"), fallback.as_ref())?;
+        let (candidates, of_trial) = (config.oci_runtimes.clone(), layout.clone());
+        let oci = tokio::task::spawn_blocking(move || oci::choose(&candidates, &of_trial)).await??;
+        let cgroups = Cgroups::detect()?;
+        let host = host(&cgroups, &oci)?;
+        let namespace = if tag.is_empty() {
+            "k8s.io".to_owned()
+        } else {
+            format!("pinnace-{tag}")
+        };
+        let inner = Inner {
+            config,
+            images,
+            cgroups,
+            boot: clock::boot_id()?,
+            namespace,
+            host,
+            oci,
+            events,
+            layout,
+            pods: Mutex::default(),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// The OCI runtime that was chosen.
+    pub fn oci_runtime(&self) -> &OciRuntime {
+        &self.inner.oci
+    }
+}
+
+impl<I> Inner<I> {
+    fn pods(&self) -> MutexGuard<'_, HashMap<PodUid, Arc<PodHandle>>> {
+        self.pods.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pod(&self, uid: &PodUid) -> Arc<PodHandle> {
+        Arc::clone(self.pods().entry(uid.clone()).or_default())
+    }
+
+    fn paths(&self, uid: &PodUid) -> PodPaths {
+        PodPaths::new(&self.layout, uid)
+    }
+
+    /// The pod's shim where one was started for its sandbox; it may be dead.
+    async fn shim(&self, uid: &PodUid) -> Result<Option<Arc<Shim>>, RuntimeError> {
+        let pod = self.pod(uid);
+        let mut slot = pod.shim.lock().await;
+        if slot.is_none() {
+            *slot = launch::find(&self.namespace, &self.paths(uid).shim())
+                .await?
+                .map(Arc::new);
+        }
+        Ok(slot.clone())
+    }
+
+    /// The same, where there must be one.
+    async fn needed_shim(&self, uid: &PodUid) -> Result<Arc<Shim>, RuntimeError> {
+        self.shim(uid)
+            .await?
+            .ok_or(RuntimeError::Missing("shim of the pod"))
+    }
+}
+
+fn host(cgroups: &Cgroups, oci: &OciRuntime) -> Result<Host, SysError> {
+    let own = process::capabilities()?;
+    let score = file::read_text("/proc/self/oom_score_adj".as_ref(), 64)?;
+    let unified_cgroups = cgroups.version() == CgroupVersion::V2;
+    let root = cgroups.group("pinnace")?;
+    let swap = root
+        .directory("memory")
+        .and_then(|path| Some(path.parent()?.join("memory.memsw.limit_in_bytes")));
+    let hostname =
+        nix::unistd::gethostname().map_err(|error| SysError::new("read", "the host name", error.into()))?;
+    let throttle = |cpu: usize| format!("/sys/devices/system/cpu/cpu{cpu}/thermal_throttle");
+    Ok(Host {
+        capabilities: own.permitted,
+        oom_score_adj: score.trim().parse().unwrap_or(0),
+        unified_cgroups,
+        swap_accounting: swap.is_some_and(|path| path.exists()),
+        seccomp: oci.seccomp,
+        masked_paths: (0..MAX_CPUS)
+            .take_while(|cpu| std::fs::exists(format!("/sys/devices/system/cpu/cpu{cpu}")).unwrap_or(false))
+            .map(throttle)
+            .filter(|path| std::fs::exists(path).unwrap_or(false))
+            .collect(),
+        architecture: std::env::consts::ARCH,
+        hostname: hostname.to_string_lossy().into_owned(),
+    })
+}

@@ -1,0 +1,160 @@
+//! The engine's port.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use pinnace_api::{ContainerName, PodUid};
+use pinnace_core::pod::{Exit, FailureReason, Observed, PodIdentity};
+use pinnace_core::ports::{ContainerRequest, PodContext, PodRuntime, PortResult};
+
+use super::{Inner, Runtime};
+use crate::error::{Doing, RuntimeError};
+use crate::paths::{QOS_CLASSES, qos_cgroup};
+use crate::rootfs::ImageRoots;
+use crate::{records, sandbox};
+
+const fn doing(operation: &'static str, reason: FailureReason) -> Doing {
+    Doing { operation, reason }
+}
+
+const LIST: Doing = doing("list pods on", FailureReason::FailedCreatePodSandBox);
+const IDENTITY: Doing = doing("read the identity of pod", FailureReason::FailedCreatePodSandBox);
+const OBSERVE: Doing = doing("look at pod", FailureReason::FailedCreatePodSandBox);
+const SANDBOX: Doing = doing("create the sandbox of pod", FailureReason::FailedCreatePodSandBox);
+const REMOVE: Doing = doing("remove the container", FailureReason::CreateContainerError);
+const KILL: Doing = doing("end all processes of pod", FailureReason::FailedCreatePodSandBox);
+const REMOVE_SANDBOX: Doing = doing("remove the sandbox of pod", FailureReason::FailedCreatePodSandBox);
+const REMOVE_LOGS: Doing = doing("remove the logs of pod", FailureReason::FailedCreatePodSandBox);
+
+impl<I: ImageRoots> Runtime<I> {
+    async fn blocking<T: Send + 'static>(
+        &self,
+        step: impl FnOnce(&Inner<I>) -> Result<T, RuntimeError> + Send + 'static,
+    ) -> Result<T, RuntimeError> {
+        let inner = Arc::clone(&self.inner);
+        tokio::task::spawn_blocking(move || step(&inner)).await?
+    }
+}
+
+impl<I> Inner<I> {
+    fn list(&self) -> Result<BTreeSet<PodUid>, RuntimeError> {
+        let mut names = Vec::new();
+        for entry in sandbox::entries(&self.layout.run().join("pods"))? {
+            if entry.path().join("sandbox").exists() {
+                names.push(entry.file_name());
+            }
+        }
+        names.extend(
+            sandbox::entries(&self.layout.state().join("writable"))?
+                .iter()
+                .map(std::fs::DirEntry::file_name),
+        );
+        let mut uids: BTreeSet<PodUid> = names
+            .iter()
+            .filter_map(|name| PodUid::new(name.to_str()?).ok())
+            .collect();
+        for qos in QOS_CLASSES {
+            let children = self.cgroups.group(qos_cgroup(&self.layout, qos))?.children()?;
+            uids.extend(
+                children
+                    .iter()
+                    .filter_map(|name| PodUid::new(name.strip_prefix("pod")?).ok()),
+            );
+        }
+        for entry in sandbox::entries(&self.layout.pod_logs())? {
+            let name = entry.file_name();
+            uids.extend(
+                name.to_str()
+                    .and_then(|name| PodUid::new(name.rsplit_once('_')?.1).ok()),
+            );
+        }
+        Ok(uids)
+    }
+}
+
+impl<I: ImageRoots> PodRuntime for Runtime<I> {
+    async fn list(&self) -> PortResult<Vec<PodUid>> {
+        let listed = self.blocking(|inner| inner.list()).await;
+        let listed = listed.map_err(|error| LIST.failed("this node", error))?;
+        Ok(listed.into_iter().collect())
+    }
+
+    async fn stored_identity(&self, uid: &PodUid) -> PortResult<Option<PodIdentity>> {
+        let path = self.inner.paths(uid).file("identity.json");
+        let read = self.blocking(move |_| records::read(&path)).await;
+        read.map_err(|error| IDENTITY.failed(uid.to_string(), error))
+    }
+
+    async fn observe(&self, uid: &PodUid) -> PortResult<Observed> {
+        self.look(uid)
+            .await
+            .map_err(|error| OBSERVE.failed(uid.to_string(), error))
+    }
+
+    async fn create_sandbox(&self, pod: &PodContext, identity: &PodIdentity, attempt: u32) -> PortResult<()> {
+        let (of_pod, identity) = (pod.clone(), identity.clone());
+        let created = self.blocking(move |inner| {
+            sandbox::create(&sandbox::Request {
+                layout: &inner.layout,
+                cgroups: &inner.cgroups,
+                boot: &inner.boot,
+                pod: &of_pod,
+                identity: &identity,
+                attempt,
+            })
+        });
+        let record = created
+            .await
+            .map_err(|error| SANDBOX.failed(pod.uid.to_string(), error))?;
+        self.inner.pod(&pod.uid).known().sandbox = Some(Arc::new(record));
+        Ok(())
+    }
+
+    async fn create_container(&self, pod: &PodContext, request: &ContainerRequest) -> PortResult<()> {
+        self.create(pod, request).await
+    }
+
+    async fn start_container(&self, uid: &PodUid, name: &ContainerName, attempt: u32) -> PortResult<u32> {
+        self.start(uid, name, attempt).await
+    }
+
+    async fn signal_container(
+        &self,
+        uid: &PodUid,
+        name: &ContainerName,
+        attempt: u32,
+        signal: i32,
+        all: bool,
+    ) -> PortResult<()> {
+        self.signal(uid, name, attempt, signal, all).await
+    }
+
+    async fn wait_container(&self, uid: &PodUid, name: &ContainerName, attempt: u32) -> PortResult<Exit> {
+        self.wait(uid, name, attempt).await
+    }
+
+    async fn remove_container(&self, uid: &PodUid, name: &ContainerName, attempt: u32) -> PortResult<()> {
+        let removed = self.remove_instance(uid, name, attempt).await;
+        removed.map_err(|error| REMOVE.failed(format!("{name} of pod {uid}"), error))
+    }
+
+    async fn kill_pod_cgroup(&self, uid: &PodUid) -> PortResult<()> {
+        self.kill_group(uid)
+            .await
+            .map_err(|error| KILL.failed(uid.to_string(), error))
+    }
+
+    async fn remove_sandbox(&self, uid: &PodUid) -> PortResult<()> {
+        self.remove_all(uid)
+            .await
+            .map_err(|error| REMOVE_SANDBOX.failed(uid.to_string(), error))
+    }
+
+    async fn remove_logs(&self, uid: &PodUid) -> PortResult<()> {
+        let of_uid = uid.clone();
+        let removed = self
+            .blocking(move |inner| sandbox::remove_logs(&inner.layout, &of_uid))
+            .await;
+        removed.map_err(|error| REMOVE_LOGS.failed(uid.to_string(), error))
+    }
+}

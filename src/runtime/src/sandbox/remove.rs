@@ -1,0 +1,92 @@
+//! Removing a sandbox: whatever is there of it, past all errors.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use pinnace_api::PodUid;
+use pinnace_sys::cgroup::Cgroups;
+use pinnace_sys::{Layout, SysError, file, mount, tree};
+
+use crate::error::{Collected, RuntimeError};
+use crate::paths::{PodPaths, QOS_CLASSES, pod_cgroup};
+
+const KILL_LIMIT: Duration = Duration::from_secs(10);
+const GROUP_LIMIT: Duration = Duration::from_secs(5);
+/// Links in `/var/log/containers` that are looked at.
+const MAX_LINKS: usize = 100_000;
+
+/// Ends what still runs in the pod's cgroup and removes all that the sandbox made; the shim is gone by now.
+pub fn remove(layout: &Layout, cgroups: &Cgroups, uid: &PodUid) -> Result<(), RuntimeError> {
+    let paths = PodPaths::new(layout, uid);
+    let mut failed = Collected::default();
+    for qos in QOS_CLASSES {
+        let Some(group) = failed.note(cgroups.group(pod_cgroup(layout, qos, uid))) else {
+            continue;
+        };
+        if !group.exists() {
+            continue;
+        }
+        failed.note(group.kill(KILL_LIMIT));
+        failed.note(group.remove(GROUP_LIMIT));
+        failed.note(super::create::share_out(layout, cgroups, qos));
+    }
+    if paths.sandbox.exists() {
+        // First, so that what is left after an error is never taken for a whole sandbox.
+        failed.note(file::remove_file(&paths.file("ready")));
+        failed.note_all(mount::unmount_beneath(&paths.sandbox));
+        failed.note(tree::remove_tree(&paths.sandbox));
+    }
+    failed.note(tree::remove_tree(&paths.writable));
+    // What others keep there keeps it.
+    let _ = fs::remove_dir(&paths.run);
+    failed.finish()
+}
+
+/// Removes the pod's logs and their links.
+pub fn remove_logs(layout: &Layout, uid: &PodUid) -> Result<(), RuntimeError> {
+    let mut failed = Collected::default();
+    for directory in log_directories(layout, uid)? {
+        failed.note(remove_links(&layout.container_log_links(), &directory));
+        failed.note(tree::remove_tree(&directory));
+    }
+    failed.finish()
+}
+
+/// Log directories of the pod, by listing: their names end with its UID.
+pub fn log_directories(layout: &Layout, uid: &PodUid) -> Result<Vec<std::path::PathBuf>, SysError> {
+    let end = format!("_{uid}");
+    let mut found = Vec::new();
+    for entry in entries(&layout.pod_logs())? {
+        if entry
+            .file_name()
+            .to_str()
+            .is_some_and(|name| name.ends_with(&end))
+        {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}
+
+/// Links whose target lies in the directory.
+fn remove_links(links: &Path, directory: &Path) -> Result<(), RuntimeError> {
+    let mut failed = Collected::default();
+    for entry in entries(links)? {
+        let path = entry.path();
+        if fs::read_link(&path).is_ok_and(|target| target.starts_with(directory)) {
+            failed.note(file::remove_file(&path));
+        }
+    }
+    failed.finish()
+}
+
+/// A directory's entries; none where it is not there.
+pub fn entries(directory: &Path) -> Result<Vec<fs::DirEntry>, SysError> {
+    let failed = |source| SysError::new("list", directory.display(), source);
+    match fs::read_dir(directory) {
+        Ok(entries) => entries.take(MAX_LINKS).collect::<Result<_, _>>().map_err(failed),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(failed(error)),
+    }
+}
