@@ -61,6 +61,7 @@ pub fn serve(args: &Args) -> Result<(), ServeError> {
     let supervisor = supervisor.map_err(kernel("begin to poll"))?;
     // Up to here an error went to whoever ran `start`; from here on nobody may wait for our end of it.
     silence()?;
+    protect(&supervisor);
     supervisor.run().map_err(kernel("poll"))
 }
 
@@ -107,10 +108,16 @@ fn stand_alone() -> Result<(), ServeError> {
     rustix::process::chdir("/").map_err(kernel("leave the bundle"))?;
     let ourselves = Some(rustix::process::getpid());
     rustix::process::set_child_subreaper(ourselves).map_err(kernel("become the subreaper"))?;
-    // Without CAP_SYS_RESOURCE it may not be lowered, and stays as it was inherited; `docs/shim.md` says
-    // where that shows.
-    let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJ);
     Ok(())
+}
+
+/// Without CAP_SYS_RESOURCE it may not be lowered, and stays as it was inherited: that is said, and no more.
+fn protect(supervisor: &Supervisor) {
+    if let Err(error) = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJ) {
+        supervisor.note(&format!(
+            "oom_score_adj cannot be set to {OOM_SCORE_ADJ}: {error}"
+        ));
+    }
 }
 
 fn watch_signals() -> Result<SignalFd, ServeError> {

@@ -20,10 +20,12 @@ mod connection;
 mod control;
 mod exec;
 mod gate;
+mod handover;
 mod launch;
 mod lifecycle;
 mod publish;
 mod reap;
+mod removal;
 mod streams;
 mod task;
 
@@ -40,7 +42,7 @@ use crate::container_cgroup::ContainerCgroup;
 use crate::logs::Scratch;
 use crate::reactor::{Reactor, Token};
 use connection::Connection;
-pub use launch::Descriptors;
+pub use handover::Descriptors;
 use publish::Publisher;
 use reap::{Operation, Stray};
 use streams::{Ready, StreamTable};
@@ -187,7 +189,7 @@ impl Supervisor {
     }
 
     /// A message for the shim's log, a fifo that the agent may or may not hold open. Never waits.
-    fn note(&self, text: &str) {
+    pub fn note(&self, text: &str) {
         use rustix::fs::{Mode, OFlags};
         let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         if let Ok(log) = rustix::fs::open(&self.settings.log, flags, Mode::empty()) {

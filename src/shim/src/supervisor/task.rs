@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use super::calls::Call;
 use super::connection::Ticket;
-use super::launch::Console;
+use super::handover::Console;
 use crate::container_cgroup::ContainerCgroup;
 use crate::oci::Runtime;
 use crate::protocol::task::TaskStatus;
