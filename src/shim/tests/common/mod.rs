@@ -47,6 +47,8 @@ pub struct Client {
     socket: UnixStream,
     decoder: Decoder,
     last_stream: u32,
+    /// Otherwise both versions are used in turn.
+    only_service: Option<&'static str>,
 }
 
 impl Client {
@@ -58,6 +60,7 @@ impl Client {
             socket,
             decoder: Decoder::new(),
             last_stream: 0,
+            only_service: None,
         }
     }
 
@@ -65,11 +68,12 @@ impl Client {
     pub fn send(&mut self, method: Method, message: &impl Message) -> u32 {
         self.last_stream = (self.last_stream + 1) | 1;
         let mut bytes = Vec::new();
-        let service = if self.last_stream % 4 == 1 {
+        let in_turn = if self.last_stream % 4 == 1 {
             TASK_V2
         } else {
             TASK_V3
         };
+        let service = self.only_service.unwrap_or(in_turn);
         encode_request(
             &mut bytes,
             self.last_stream,
@@ -194,6 +198,7 @@ pub struct Pod {
     pub name: String,
     pub address: String,
     shims: Vec<u32>,
+    held: Vec<fs::File>,
     environment: Vec<(String, String)>,
 }
 
@@ -221,6 +226,7 @@ impl Pod {
             name,
             address: String::new(),
             shims: Vec::new(),
+            held: Vec::new(),
             environment: Vec::new(),
         }
     }
@@ -309,6 +315,40 @@ impl Pod {
         }
         self.address = address.clone();
         address
+    }
+
+    /// Debian's containerd-shim-runc-v2, spoken with in task v2 alone.
+    pub fn start_foreign_shim(&mut self, id: &str) -> Client {
+        let log = self.bundle(id).join("log");
+        nix::unistd::mkfifo(&log, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        // It waits for a reader of this, and dies where there is none.
+        self.held
+            .push(fs::OpenOptions::new().read(true).write(true).open(&log).unwrap());
+        let mut command = Command::new("containerd-shim-runc-v2");
+        command
+            .current_dir(self.bundle(id))
+            .stdin(std::process::Stdio::null());
+        command.args([
+            "-namespace",
+            NAMESPACE,
+            "-id",
+            &self.id(id),
+            "-address",
+            "/nobody",
+        ]);
+        command
+            .args(["-publish-binary", "/bin/true"])
+            .envs(self.environment.iter().cloned());
+        let output = command
+            .arg("start")
+            .output()
+            .expect("package containerd is needed");
+        assert!(output.status.success(), "{output:?}");
+        let answer = BootstrapResult::parse(&output.stdout).unwrap();
+        let mut client = Client::connect(&answer.address);
+        client.only_service = Some(answer.task_service());
+        self.shims.push(client.connect_call(&self.id(id)).shim_pid);
+        client
     }
 
     pub fn delete_after_shim(&self, id: &str) -> Output {
