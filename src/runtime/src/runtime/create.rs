@@ -73,7 +73,7 @@ impl<I: ImageRoots> Runtime<I> {
         );
         match created {
             Ok(_) => Ok(()),
-            Err(error) => Err(inner.not_started(&prepared.bundle, object, error)),
+            Err(error) => Err(inner.not_started(&prepared.bundle, CREATE, object, error)),
         }
     }
 
@@ -138,7 +138,7 @@ impl<I: ImageRoots> Runtime<I> {
                 Ok(state) if state.status() == TaskStatus::Running => Ok(state.pid),
                 // It ran and ended already: that end is what is to be seen.
                 Ok(state) if state.status() == TaskStatus::Stopped && before.is_some() => Ok(state.pid),
-                _ => Err(self.inner.not_started(&bundle, object, error)),
+                _ => Err(self.inner.not_started(&bundle, RUN, object, error)),
             },
         }
     }
@@ -160,15 +160,15 @@ fn micros(took: Duration) -> u64 {
 
 impl<I> Inner<I> {
     /// What the OCI runtime refuses is an end of the instance, as on any cluster: code 128, StartError.
-    fn not_started(&self, bundle: &Bundle, object: String, error: CallError) -> PortError {
+    fn not_started(&self, bundle: &Bundle, doing: Doing, object: String, error: CallError) -> PortError {
         if let CallError::Refused { source, .. } = &error {
             let exit = start_error(source.message.clone());
             if let Err(error) = records::write(&bundle.exit(), &exit) {
-                return CREATE.failed(object, error);
+                return doing.failed(object, error);
             }
             return RUN.failed(object, error);
         }
-        CREATE.failed(object, error)
+        doing.failed(object, error)
     }
 
     /// The pod's shim, started where there is none. A dead one is not replaced: its sandbox is.

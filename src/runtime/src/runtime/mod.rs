@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pinnace_api::PodUid;
-use pinnace_sys::cgroup::{CgroupVersion, Cgroups};
+use pinnace_sys::cgroup::{CgroupVersion, Cgroups, Hierarchy};
 use pinnace_sys::{Layout, SysError, clock, file, process};
 
 pub use exec::{Exec, ExecRequest};
@@ -164,10 +164,6 @@ fn host(cgroups: &Cgroups, oci: &OciRuntime) -> Result<Host, SysError> {
     let own = process::capabilities()?;
     let score = file::read_text("/proc/self/oom_score_adj".as_ref(), 64)?;
     let unified_cgroups = cgroups.version() == CgroupVersion::V2;
-    let root = cgroups.group("pinnace")?;
-    let swap = root
-        .directory("memory")
-        .and_then(|path| Some(path.parent()?.join("memory.memsw.limit_in_bytes")));
     let hostname =
         nix::unistd::gethostname().map_err(|error| SysError::new("read", "the host name", error.into()))?;
     let throttle = |cpu: usize| format!("/sys/devices/system/cpu/cpu{cpu}/thermal_throttle");
@@ -175,7 +171,7 @@ fn host(cgroups: &Cgroups, oci: &OciRuntime) -> Result<Host, SysError> {
         capabilities: own.permitted,
         oom_score_adj: score.trim().parse().unwrap_or(0),
         unified_cgroups,
-        swap_accounting: swap.is_some_and(|path| path.exists()),
+        swap_accounting: swap_accounting(cgroups),
         seccomp: oci.seccomp,
         masked_paths: (0..MAX_CPUS)
             .take_while(|cpu| std::fs::exists(format!("/sys/devices/system/cpu/cpu{cpu}")).unwrap_or(false))
@@ -185,4 +181,29 @@ fn host(cgroups: &Cgroups, oci: &OciRuntime) -> Result<Host, SysError> {
         architecture: std::env::consts::ARCH,
         hostname: hostname.to_string_lossy().into_owned(),
     })
+}
+
+/// Whether a group's swap can be limited. The unified hierarchy's root has no such file, its children do.
+fn swap_accounting(cgroups: &Cgroups) -> bool {
+    let v1 = cgroups.version() == CgroupVersion::V1;
+    let counts = |hierarchy: &&Hierarchy| match v1 {
+        true => hierarchy
+            .controllers
+            .iter()
+            .any(|controller| controller == "memory"),
+        false => hierarchy.unified,
+    };
+    let Some(hierarchy) = cgroups.hierarchies().iter().find(counts) else {
+        return false;
+    };
+    if v1 {
+        return hierarchy.mount_point.join("memory.memsw.limit_in_bytes").exists();
+    }
+    let children = std::fs::read_dir(&hierarchy.mount_point)
+        .into_iter()
+        .flatten()
+        .flatten();
+    children
+        .map(|entry| entry.path().join("memory.swap.max"))
+        .any(|path| path.exists())
 }

@@ -63,7 +63,7 @@ impl<I: Send + Sync + 'static> Runtime<I> {
             (Some(_), Some(false)) => ShimState::Dead,
             (Some(shim), None) => self.inner.ask(shim, uid).await?,
         };
-        self.inner.keep(uid, &found);
+        self.inner.keep(uid, &found, shim == ShimState::Absent);
         Ok(Observed {
             sandbox: found.sandbox,
             shim,
@@ -197,8 +197,9 @@ impl<I> Inner<I> {
     }
 
     /// Keeps copies of the records for listings.
-    fn keep(&self, uid: &PodUid, found: &Found) {
-        if found.sandbox == SandboxState::Absent {
+    fn keep(&self, uid: &PodUid, found: &Found, no_shim: bool) {
+        if found.sandbox == SandboxState::Absent && no_shim {
+            self.pods().remove(uid);
             return;
         }
         let pod = self.pod(uid);

@@ -1,6 +1,7 @@
 //! The engine's port.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use pinnace_api::{ContainerName, PodUid};
@@ -54,19 +55,23 @@ impl<I> Inner<I> {
             .filter_map(|name| PodUid::new(name.to_str()?).ok())
             .collect();
         for qos in QOS_CLASSES {
-            let children = self.cgroups.group(qos_cgroup(&self.layout, qos))?.children()?;
-            uids.extend(
-                children
-                    .iter()
-                    .filter_map(|name| PodUid::new(name.strip_prefix("pod")?).ok()),
-            );
+            let above = self.cgroups.group(qos_cgroup(&self.layout, qos))?;
+            for name in above.children()? {
+                let Some(uid) = name.strip_prefix("pod").and_then(|uid| PodUid::new(uid).ok()) else {
+                    continue;
+                };
+                let ours = |directory: PathBuf| sandbox::is_ours(&self.layout, &directory);
+                if above.child(&name)?.directories().any(ours) {
+                    uids.insert(uid);
+                }
+            }
         }
         for entry in sandbox::entries(&self.layout.pod_logs())? {
             let name = entry.file_name();
-            uids.extend(
-                name.to_str()
-                    .and_then(|name| PodUid::new(name.rsplit_once('_')?.1).ok()),
-            );
+            let uid = name
+                .to_str()
+                .and_then(|name| PodUid::new(name.rsplit_once('_')?.1).ok());
+            uids.extend(uid.filter(|_| sandbox::is_ours(&self.layout, &entry.path())));
         }
         Ok(uids)
     }

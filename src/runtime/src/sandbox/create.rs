@@ -10,6 +10,7 @@ use pinnace_sys::namespace::{NamespaceKind, Pin};
 use pinnace_sys::{Layout, file, mount, namespace};
 
 use super::files;
+use super::mark::mark;
 use crate::error::RuntimeError;
 use crate::paths::{self, PodPaths, log_directory, pod_cgroup, qos_cgroup};
 use crate::records::{self, SandboxRecord};
@@ -39,6 +40,7 @@ pub fn create(request: &Request<'_>) -> Result<SandboxRecord, RuntimeError> {
     let meta = &request.pod.pod.meta;
     let log_directory = log_directory(request.layout, meta.namespace.as_str(), meta.name.as_str(), uid);
     file::create_dir_all(&log_directory, 0o755)?;
+    mark(&log_directory);
     file::create_dir_all(&request.layout.container_log_links(), 0o755)?;
     file::create_dir_all(&paths.run, 0o711)?;
     for folder in [
@@ -96,6 +98,7 @@ fn pins(pod: &PodContext, paths: &PodPaths) -> Vec<Pin> {
 fn make_cgroup(request: &Request<'_>, path: &str) -> Result<(), RuntimeError> {
     let group = request.cgroups.group(path)?;
     group.create()?;
+    group.directories().for_each(|directory| mark(&directory));
     let absent = group.apply(&limits(&request.pod.pod_cgroup))?;
     if !absent.is_empty() {
         tracing::warn!(uid = %request.pod.uid, controllers = ?absent, "this host lacks cgroup controllers that limits need");

@@ -5,9 +5,11 @@
 
 mod create;
 mod files;
+mod mark;
 mod remove;
 
 pub use create::{Request, create};
+pub use mark::is_ours;
 pub use remove::{entries, log_directories, remove, remove_logs};
 
 use std::path::PathBuf;

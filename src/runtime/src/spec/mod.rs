@@ -38,7 +38,7 @@ pub struct Host {
     pub oom_score_adj: i32,
     /// cgroup v2 alone.
     pub unified_cgroups: bool,
-    /// cgroup v1 counts swap.
+    /// A cgroup's swap can be limited.
     pub swap_accounting: bool,
     /// The default seccomp profile can be used.
     pub seccomp: bool,
@@ -243,7 +243,7 @@ fn resources(host: &Host, values: &CgroupValues, privileged: bool) -> oci::Resou
         memory: values.memory_limit_bytes.map(|limit| oci::Memory {
             limit: Some(limit),
             // Memory and swap together: as much as memory alone means that no swap is left.
-            swap: (host.unified_cgroups || host.swap_accounting).then_some(limit),
+            swap: host.swap_accounting.then_some(limit),
         }),
         pids: values.pids_limit.map(|limit| oci::Pids { limit }),
         unified: weight

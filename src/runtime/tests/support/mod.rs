@@ -250,6 +250,27 @@ fn processes_of(root: &str) -> Vec<(u32, String)> {
     found
 }
 
+impl Drop for Node {
+    /// A test that fails ends its processes and mounts all the same.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let root = self.root().display().to_string();
+        for (pid, _) in processes_of(&root) {
+            let held = pinnace_sys::process::Pidfd::open(pid);
+            let _ = held.and_then(|process| process.signal(9));
+        }
+        let limit = Duration::from_secs(5);
+        let groups = pinnace_sys::cgroup::Cgroups::detect();
+        if let Ok(group) = groups.and_then(|groups| groups.group(format!("pinnace-{}", self.layout.tag()))) {
+            let _ = group.kill(limit);
+            let _ = group.remove(limit);
+        }
+        let _ = pinnace_sys::mount::unmount_beneath(self.root());
+    }
+}
+
 /// Looks until it is so, for some seconds at most.
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
@@ -463,22 +484,4 @@ impl TestPod {
         .map(|(_, text)| text)
         .collect()
     }
-}
-
-/// Reads a cgroup's file of a container from any hierarchy.
-pub fn cgroup_value(
-    node: &Node,
-    container: &pinnace_runtime::ContainerRecord,
-    controller: &str,
-    file: &str,
-) -> String {
-    let _ = node;
-    let path = Path::new("/sys/fs/cgroup")
-        .join(controller)
-        .join(&container.cgroup)
-        .join(file);
-    fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-        .trim()
-        .to_owned()
 }
