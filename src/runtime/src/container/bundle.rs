@@ -6,24 +6,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pinnace_api::ContainerName;
-use pinnace_api::pod::{Container, MountPropagation};
-use pinnace_core::ports::{BindMount, ContainerRequest, PodContext};
+use pinnace_api::pod::Container;
+use pinnace_core::ports::{ContainerRequest, PodContext};
 use pinnace_core::time::WallMillis;
-use pinnace_sys::cgroup::Cgroups;
 use pinnace_sys::mount::{self, Overlay};
 use pinnace_sys::namespace::NamespaceKind;
-use pinnace_sys::{Layout, SysError, clock, file, tree};
+use pinnace_sys::{Layout, SysError, clock, file};
 
-use super::user;
-use crate::error::{Collected, RuntimeError};
+use super::{shared, user};
+use crate::error::RuntimeError;
 use crate::paths::{self, PodPaths, container_id, log_directory, log_file, log_link, pod_cgroup};
 use crate::records::{self, ContainerRecord};
 use crate::rootfs::ImageRoot;
 use crate::spec::user::Asked;
 use crate::spec::{self, Host, Input, Namespaces, PodFiles, SpecError};
-
-const KILL_LIMIT: Duration = Duration::from_secs(10);
-const GROUP_LIMIT: Duration = Duration::from_secs(5);
 
 /// Where an instance's files lie.
 #[derive(Debug, Clone)]
@@ -85,7 +81,7 @@ pub fn prepare(
         .iter()
         .find(|container| container.name == request.name)
         .ok_or(RuntimeError::Missing("such container in the pod's specification"))?;
-    check_shared(&request.mounts)?;
+    shared::check(&request.mounts)?;
     let bundle = Bundle::new(&paths, &request.name, request.attempt);
     file::create_dir_all(&bundle.path, 0o711)?;
     let mut record = record(layout, pod, request, image, container);
@@ -276,62 +272,4 @@ pub fn annotations(pod: &PodContext, container: Option<&ContainerRequest>) -> BT
     all.into_iter()
         .map(|(name, value)| (format!("io.kubernetes.cri.{name}"), value))
         .collect()
-}
-
-/// A volume that is to be shared both ways must lie on a mount that is shared.
-fn check_shared(volumes: &[BindMount]) -> Result<(), RuntimeError> {
-    let both_ways = |volume: &&BindMount| volume.propagation == MountPropagation::Bidirectional;
-    let mut wanted = volumes.iter().filter(both_ways).peekable();
-    if wanted.peek().is_none() {
-        return Ok(());
-    }
-    let table = mount::mount_table()?;
-    for volume in wanted {
-        // The last of those mounted on one place is the one that is seen.
-        let on = table
-            .iter()
-            .filter(|entry| volume.source.starts_with(&entry.mount_point))
-            .max_by_key(|entry| entry.mount_point.components().count());
-        if let Some(entry) = on
-            && !entry.propagation.iter().any(|field| field.starts_with("shared:"))
-        {
-            return Err(RuntimeError::NotShared {
-                path: volume.source.clone(),
-                mount: entry.mount_point.clone(),
-            });
-        }
-    }
-    Ok(())
-}
-
-/// Removes what an instance left on the host; its shim has forgotten it, or is dead. The log stays if the
-/// program ever ran.
-pub fn remove(
-    cgroups: &Cgroups,
-    bundle: &Bundle,
-    record: Option<&ContainerRecord>,
-    oci_state: &Path,
-) -> Result<(), RuntimeError> {
-    let mut failed = Collected::default();
-    if let Some(record) = record {
-        if let Some(group) = failed.note(cgroups.group(&record.cgroup))
-            && group.exists()
-        {
-            failed.note(group.kill(KILL_LIMIT));
-            failed.note(group.remove(GROUP_LIMIT));
-        }
-        if !bundle.started().exists() && !bundle.exit().exists() {
-            failed.note(file::remove_file(&record.log_link));
-            failed.note(file::remove_file(&record.log));
-        }
-        failed.note(tree::remove_tree(&oci_state.join(&record.id)));
-    }
-    failed.note(mount::unmount(&bundle.rootfs()));
-    failed.note(tree::remove_tree(&bundle.writable));
-    failed.note(tree::remove_tree(&bundle.path));
-    for folder in [&bundle.path, &bundle.writable] {
-        // Others of the same container keep it.
-        let _ = folder.parent().map(std::fs::remove_dir);
-    }
-    failed.finish()
 }

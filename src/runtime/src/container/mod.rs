@@ -4,7 +4,10 @@
 
 mod bundle;
 mod exit;
+mod remove;
+mod shared;
 mod user;
 
-pub use bundle::{Bundle, Prepared, annotations, prepare, remove};
+pub use bundle::{Bundle, Prepared, annotations, prepare};
 pub use exit::{EndOf, exit_of, start_error};
+pub use remove::remove;

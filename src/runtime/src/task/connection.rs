@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::io;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixStream as StdUnixStream};
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pinnace_shim::protocol::envelope::KeyValue;
 use pinnace_shim::protocol::{Decoder, FrameError, FrameKind, Request, encode_frame};
+use pinnace_sys::path::{fd_path, open_dir};
 use prost::Message;
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
@@ -16,6 +18,8 @@ use tokio::sync::{mpsc, oneshot};
 /// Frames that wait to be written before callers have to wait themselves.
 const QUEUE_LEN: usize = 64;
 const READ_LEN: usize = 16 << 10;
+/// Longest path of a socket that the kernel takes.
+const MAX_SOCKET_PATH: usize = 107;
 
 /// A call's answer frame, still encoded; dropped unsent where the socket broke.
 type Answer = oneshot::Sender<Vec<u8>>;
@@ -69,7 +73,8 @@ impl Connection {
     /// Connects to the socket of a path; `@name` or a leading NUL means the abstract name space.
     pub async fn open(path: &str) -> io::Result<Self> {
         let stream = match path.strip_prefix(['@', '\0']) {
-            None => UnixStream::connect(path).await?,
+            None if path.len() <= MAX_SOCKET_PATH => UnixStream::connect(path).await?,
+            None => connect_by_directory(Path::new(path)).await?,
             Some(name) => {
                 let address = SocketAddr::from_abstract_name(name.as_bytes())?;
                 let stream = StdUnixStream::connect_addr(&address)?;
@@ -135,6 +140,15 @@ impl Connection {
     }
 }
 
+/// A path that is too long for a socket is reached by its directory's descriptor.
+async fn connect_by_directory(path: &Path) -> io::Result<UnixStream> {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let directory = open_dir(directory).map_err(|error| error.source)?;
+    UnixStream::connect(fd_path(&directory).join(name)).await
+}
+
 /// Owns the socket until it breaks or nobody holds the connection any more.
 async fn serve(stream: UnixStream, mut queue: mpsc::Receiver<Vec<u8>>, shared: Arc<Shared>) {
     let mut decoder = Decoder::new();
@@ -193,5 +207,28 @@ fn read_some(stream: &UnixStream, buffer: &mut [u8], decoder: &mut Decoder, shar
                 Err(_) => return false,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_of_any_path_or_an_abstract_name_is_reached() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let long = dir.path().join("d".repeat(150));
+        std::fs::create_dir(&long).expect("a directory");
+        let held = open_dir(&long).expect("the directory");
+        let _listener = UnixListener::bind(fd_path(&held).join("s")).expect("a socket");
+        let path = long.join("s").display().to_string();
+        assert!(Connection::open(&path).await.expect("connected").is_open());
+
+        let name = format!("pinnace-connection-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&name).expect("a name");
+        let _listener = UnixListener::bind_addr(&address).expect("a socket");
+        Connection::open(&format!("@{name}")).await.expect("connected");
     }
 }
