@@ -168,10 +168,8 @@ impl Files {
         if self.known.get(path).is_some_and(|known| known.stamp == stamp) {
             return Look::Same;
         }
-        if !whole {
-            if let Some(rest) = self.unsettled_for(&meta) {
-                return Look::Unsettled(rest);
-            }
+        if !whole && let Some(rest) = self.unsettled_for(&meta) {
+            return Look::Unsettled(rest);
         }
         if !meta.is_file() {
             return self.keep_with_problem(path, Some(stamp), "is not a regular file".to_owned());

@@ -96,10 +96,10 @@ pub async fn run(config: UrlConfig, deliveries: mpsc::Sender<Delivery>) -> std::
                 news.then_some(Delivery::Unavailable(URL, message))
             }
         };
-        if let Some(delivery) = delivery {
-            if deliveries.send(delivery).await.is_err() {
-                return Ok(());
-            }
+        if let Some(delivery) = delivery
+            && deliveries.send(delivery).await.is_err()
+        {
+            return Ok(());
         }
         // Cancelled only at the agent's end.
         tokio::select! {

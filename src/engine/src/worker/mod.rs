@@ -237,10 +237,8 @@ impl<A: Adapters> PodWorker<A> {
             now: self.shared.adapters.host().now().wall,
         };
         let running = self.shared.board.publish(&look);
-        if running {
-            if let Some(seen_at) = self.seen_at.take() {
-                self.shared.adapters.telemetry().pod_started(seen_at.elapsed());
-            }
+        if running && let Some(seen_at) = self.seen_at.take() {
+            self.shared.adapters.telemetry().pod_started(seen_at.elapsed());
         }
     }
 

@@ -107,10 +107,5 @@ impl Sources {
     }
 }
 
-/// Reads the configuration in `etc`, which may be empty or absent.
-pub fn load(etc: &Path) -> Result<Loaded, Vec<ConfigProblem>> {
-    Sources::in_etc(etc).load()
-}
-
 #[cfg(test)]
 mod tests;

@@ -21,7 +21,7 @@ fn etc(files: &[(&str, &str)]) -> TempDir {
 fn problems(files: &[(&str, &str)]) -> Vec<String> {
     let dir = etc(files);
     let prefix = format!("{}/", dir.path().display());
-    let problems = load(dir.path()).unwrap_err();
+    let problems = Sources::in_etc(dir.path()).load().unwrap_err();
     problems
         .iter()
         .map(|problem| problem.to_string().replace(&prefix, ""))
@@ -31,14 +31,14 @@ fn problems(files: &[(&str, &str)]) -> Vec<String> {
 #[test]
 fn nothing_at_all_is_the_default() {
     let dir = tempfile::tempdir().unwrap();
-    let absent = load(&dir.path().join("absent")).unwrap();
+    let absent = Sources::in_etc(&dir.path().join("absent")).load().unwrap();
     assert_eq!(
         (absent.config, absent.files),
         (NodeConfig::default(), Vec::<PathBuf>::new())
     );
     for empty in ["", "# only a comment\n", "---\n", "{}\n", "nodeLabels:\n"] {
         let dir = etc(&[("config.yaml", empty)]);
-        let loaded = load(dir.path()).unwrap();
+        let loaded = Sources::in_etc(dir.path()).load().unwrap();
         assert_eq!(loaded.config, NodeConfig::default(), "{empty:?}");
         assert_eq!(loaded.files, [dir.path().join("config.yaml")]);
     }
@@ -49,7 +49,10 @@ fn the_shipped_file_is_the_default() {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/config.yaml");
     let text = fs::read_to_string(shipped).unwrap();
     let dir = etc(&[("config.yaml", &text)]);
-    assert_eq!(load(dir.path()).unwrap().config, NodeConfig::default());
+    assert_eq!(
+        Sources::in_etc(dir.path()).load().unwrap().config,
+        NodeConfig::default()
+    );
     // With the comments taken off the settings, it still is.
     let settings: Vec<String> = text
         .lines()
@@ -57,7 +60,10 @@ fn the_shipped_file_is_the_default() {
         .map(str::to_owned)
         .collect();
     let dir = etc(&[("config.yaml", &settings.join("\n"))]);
-    assert_eq!(load(dir.path()).unwrap().config, NodeConfig::default());
+    assert_eq!(
+        Sources::in_etc(dir.path()).load().unwrap().config,
+        NodeConfig::default()
+    );
     let shown = serde_json::to_value(NodeConfig::default()).unwrap();
     for name in shown.as_object().unwrap().keys() {
         assert!(
@@ -83,7 +89,7 @@ fn files_are_laid_over_each_other_in_the_order_of_their_names() {
         ("config.d/30-other.txt", "maxPods: 50\n"),
         ("config.d/30-backup.yaml~", "maxPods: 60\n"),
     ]);
-    let loaded = load(dir.path()).unwrap();
+    let loaded = Sources::in_etc(dir.path()).load().unwrap();
     let config = loaded.config;
     assert_eq!(config.max_pods, 30);
     let labels: Vec<(&str, &str)> = config
@@ -184,17 +190,17 @@ fn what_is_too_much_or_no_file_is_refused() {
     );
     let dir = etc(&[]);
     fs::create_dir(dir.path().join("config.yaml")).unwrap();
-    let error = load(dir.path()).unwrap_err();
+    let error = Sources::in_etc(dir.path()).load().unwrap_err();
     assert!(error[0].message.contains("is not a regular file"), "{error:?}");
     let dir = etc(&[]);
     let fifo = dir.path().join("config.yaml");
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let error = load(dir.path()).unwrap_err();
+    let error = Sources::in_etc(dir.path()).load().unwrap_err();
     assert!(error[0].message.contains("is not a regular file"), "{error:?}");
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("config.yaml"), b"nodeName: \xff\n").unwrap();
     assert!(
-        load(dir.path()).unwrap_err()[0]
+        Sources::in_etc(dir.path()).load().unwrap_err()[0]
             .message
             .contains("is not UTF-8 at byte 10")
     );
@@ -220,5 +226,5 @@ fn a_file_that_was_named_must_be_there() {
 fn a_broken_link_is_not_taken_for_absence() {
     let dir = etc(&[]);
     std::os::unix::fs::symlink("nowhere", dir.path().join("config.yaml")).unwrap();
-    assert!(load(dir.path()).is_err());
+    assert!(Sources::in_etc(dir.path()).load().is_err());
 }

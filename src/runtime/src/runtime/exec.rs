@@ -116,12 +116,20 @@ impl<I: Send + Sync + 'static> Runtime<I> {
             .await
             .map_err(|error| fail(error.into()))?;
         match shim.client.start(&container, &id).await {
-            Ok(started) => Ok(Exec {
-                shim,
-                container,
-                id,
-                pid: started.pid,
-            }),
+            Ok(started) => {
+                let exec = Exec {
+                    shim,
+                    container,
+                    id,
+                    pid: started.pid,
+                };
+                if request.stdin.is_some() {
+                    // The shim holds a writer too, for clients that come later; whoever asked holds its own.
+                    let closed = exec.shim.client.close_stdin(&exec.container, &exec.id).await;
+                    closed.map_err(|error| fail(error.into()))?;
+                }
+                Ok(exec)
+            }
             Err(error) => {
                 // Otherwise the shim keeps what could not be started.
                 let _ = shim.client.delete(&container, &id).await;

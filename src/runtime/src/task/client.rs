@@ -4,9 +4,9 @@ use std::io;
 use std::time::Duration;
 
 use pinnace_shim::protocol::task::{
-    ConnectRequest, ConnectResponse, CreateTaskRequest, CreateTaskResponse, DeleteRequest, DeleteResponse,
-    ExecProcessRequest, KillRequest, ResizePtyRequest, ShutdownRequest, StartRequest, StartResponse,
-    StateRequest, StateResponse, WaitRequest, WaitResponse,
+    CloseIoRequest, ConnectRequest, ConnectResponse, CreateTaskRequest, CreateTaskResponse, DeleteRequest,
+    DeleteResponse, ExecProcessRequest, KillRequest, ResizePtyRequest, ShutdownRequest, StartRequest,
+    StartResponse, StateRequest, StateResponse, WaitRequest, WaitResponse,
 };
 use pinnace_shim::protocol::{Code, Empty, Method, Status, TASK_V2, TASK_V3, decode_response};
 use prost::Message;
@@ -222,6 +222,18 @@ impl ShimClient {
             .await
             .map(drop)
     }
+    /// No more input comes from the shim's side: the process reads the end when all other writers have gone.
+    pub async fn close_stdin(&self, id: &str, exec_id: &str) -> Result<(), CallError> {
+        let request = CloseIoRequest {
+            id: id.to_owned(),
+            exec_id: exec_id.to_owned(),
+            stdin: true,
+        };
+        self.call::<Empty>(Method::CloseIo, &request, Some(QUICK))
+            .await
+            .map(drop)
+    }
+
     /// Sets a terminal's size.
     pub async fn resize(&self, request: &ResizePtyRequest) -> Result<(), CallError> {
         self.call::<Empty>(Method::ResizePty, request, Some(QUICK))

@@ -1,0 +1,204 @@
+//! `pinnace exec`: the program's streams pass through fifos of ours straight to the shim, never through the
+//! agent.
+//!
+//! ```text
+//! terminal ◀──▶ this program ◀──fifos──▶ shim ◀──▶ program in the container
+//!                     └── request, exit code ──▶ agent
+//! ```
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+
+use nix::sys::stat::Mode;
+use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
+use nix::unistd::mkfifo;
+use pinnace_api::{ContainerName, Namespace, ObjectName};
+use pinnace_server::{Client, ClientError, ExecRequest};
+use pinnace_sys::Layout;
+
+use super::get::{GetError, fetch_one};
+use super::row::text;
+use crate::cli::{ExecArgs, Resource};
+
+/// Why the program could not be run, or its streams not be carried.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecError {
+    /// The agent refused or does not run.
+    #[error(transparent)]
+    Agent(#[from] ClientError),
+    /// A name on the command line is no name.
+    #[error(transparent)]
+    Name(#[from] pinnace_api::ident::IdentError),
+    /// `-t` without a terminal.
+    #[error("--tty needs a terminal on standard input")]
+    NoTerminal(#[source] nix::Error),
+    /// The streams' fifos could not be made.
+    #[error("make the fifo {path}")]
+    Fifo {
+        /// The fifo.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Runs the command and answers its exit code.
+pub fn run(
+    layout: &Layout,
+    client: &Client,
+    runtime: &tokio::runtime::Runtime,
+    args: &ExecArgs,
+    namespace: Namespace,
+) -> Result<i32, ExecError> {
+    let mut streams = Streams::make(layout, args)?;
+    let raw = if args.tty {
+        Some(RawTerminal::enter()?)
+    } else {
+        None
+    };
+    let request = ExecRequest {
+        namespace,
+        pod: ObjectName::new(args.target.pod.as_str())?,
+        container: args
+            .target
+            .container
+            .as_deref()
+            .map(ContainerName::new)
+            .transpose()?,
+        command: args.command.clone(),
+        tty: args.tty,
+        terminal_size: if args.tty { terminal_size() } else { None },
+        stdin: streams.stdin.clone(),
+        stdout: Some(streams.stdout.clone()),
+        stderr: streams.stderr.clone(),
+    };
+    let carried = streams.carry();
+    let answer = runtime.block_on(client.exec(&request));
+    drop(raw);
+    let answer = answer?;
+    for thread in carried {
+        // A thread that panicked has said so on stderr.
+        let _ = thread.join();
+    }
+    Ok(answer.exit_code)
+}
+
+/// The namespace asked for, or the one that has a pod of this name.
+pub async fn namespace(client: &Client, args: &ExecArgs) -> Result<Namespace, GetError> {
+    let wanted = args.target.namespace.as_deref();
+    let pod = fetch_one(client, Resource::Pods, wanted, &args.target.pod).await?;
+    let name = text(&pod, "/metadata/namespace");
+    Namespace::new(name.as_str()).map_err(|_| GetError::NotFound {
+        kind: "namespaces",
+        name,
+    })
+}
+
+/// The fifos of one command, removed with their directory when it has ended.
+struct Streams {
+    _directory: tempfile::TempDir,
+    stdin: Option<PathBuf>,
+    /// Held before the command is asked for: it reads the end of its input when the last writer goes.
+    stdin_writer: Option<File>,
+    stdout: PathBuf,
+    stderr: Option<PathBuf>,
+}
+
+impl Streams {
+    fn make(layout: &Layout, args: &ExecArgs) -> Result<Self, ExecError> {
+        let parent = layout.run();
+        let directory = tempfile::Builder::new()
+            .prefix("exec-")
+            .tempdir_in(&parent)
+            .map_err(|source| ExecError::Fifo { path: parent, source })?;
+        let make = |name: &str| -> Result<PathBuf, ExecError> {
+            let path = directory.path().join(name);
+            mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).map_err(|errno| ExecError::Fifo {
+                path: path.clone(),
+                source: errno.into(),
+            })?;
+            Ok(path)
+        };
+        let stdin = if args.stdin { Some(make("stdin")?) } else { None };
+        let stdout = make("stdout")?;
+        let stderr = if args.tty { None } else { Some(make("stderr")?) };
+        let stdin_writer = stdin.as_ref().map(open_writer).transpose()?;
+        Ok(Self {
+            stdin,
+            stdin_writer,
+            stdout,
+            stderr,
+            _directory: directory,
+        })
+    }
+
+    /// Starts a thread for each stream; those that read end with the program, and only they are waited for.
+    fn carry(&mut self) -> Vec<JoinHandle<()>> {
+        if let Some(mut fifo) = self.stdin_writer.take() {
+            std::thread::spawn(move || copy(&mut io::stdin().lock(), &mut fifo));
+        }
+        let out = self.stdout.clone();
+        let mut carried = vec![std::thread::spawn(move || carry_out(&out, &mut io::stdout()))];
+        if let Some(err) = self.stderr.clone() {
+            carried.push(std::thread::spawn(move || carry_out(&err, &mut io::stderr())));
+        }
+        carried
+    }
+}
+
+/// A writer of a fifo that has no reader yet: opened for both, it does not wait for one.
+fn open_writer(path: &PathBuf) -> Result<File, ExecError> {
+    let both = OpenOptions::new().read(true).write(true).open(path);
+    both.map_err(|source| ExecError::Fifo {
+        path: path.clone(),
+        source,
+    })
+}
+
+fn carry_out(path: &Path, to: &mut impl Write) {
+    if let Ok(mut fifo) = File::open(path) {
+        copy(&mut fifo, to);
+    }
+}
+
+/// Copies until either side ends, passing on what there is at once.
+fn copy(from: &mut impl Read, to: &mut impl Write) {
+    let mut buffer = [0; 16 << 10];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(length) if to.write_all(&buffer[..length]).and_then(|()| to.flush()).is_ok() => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(_) | Err(_) => return,
+        }
+    }
+}
+
+/// The terminal in raw mode, set back when dropped.
+struct RawTerminal(Termios);
+
+impl RawTerminal {
+    fn enter() -> Result<Self, ExecError> {
+        let stdin = io::stdin();
+        let before = tcgetattr(stdin.as_fd()).map_err(ExecError::NoTerminal)?;
+        let mut raw = before.clone();
+        cfmakeraw(&mut raw);
+        tcsetattr(stdin.as_fd(), SetArg::TCSANOW, &raw).map_err(ExecError::NoTerminal)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for RawTerminal {
+    fn drop(&mut self) {
+        let _ = tcsetattr(io::stdin().as_fd(), SetArg::TCSANOW, &self.0);
+    }
+}
+
+/// Columns and rows of the terminal on standard input.
+fn terminal_size() -> Option<(u16, u16)> {
+    let size = rustix::termios::tcgetwinsize(io::stdin().as_fd()).ok()?;
+    Some((size.ws_col, size.ws_row))
+}

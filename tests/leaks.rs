@@ -1,0 +1,104 @@
+//! What a node has on the host, found by its root alone.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Everything of a node that outlives processes, and the processes.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Traces {
+    /// Mount points below the root.
+    pub mounts: BTreeSet<String>,
+    /// Pods' cgroups in every hierarchy.
+    pub cgroups: BTreeSet<PathBuf>,
+    /// Command lines of processes that name the root, or that run in one of the cgroups.
+    pub processes: BTreeSet<String>,
+    /// Files and folders of pods.
+    pub files: BTreeSet<PathBuf>,
+}
+
+impl Traces {
+    /// Looks at the host.
+    pub fn of(root: &Path) -> Self {
+        let root_text = root.to_str().unwrap();
+        let mountinfo = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let mounts = mountinfo.lines().filter_map(|line| line.split(' ').nth(4));
+        let mounts = mounts
+            .filter(|point| point.starts_with(root_text))
+            .map(str::to_owned)
+            .collect();
+        let files = [
+            "run/pinnace/pods",
+            "var/log/pods",
+            "var/log/containers",
+            "var/lib/pinnace/volumes",
+            "var/lib/pinnace/writable",
+            "var/lib/pinnace/pods",
+        ];
+        let files = files
+            .iter()
+            .flat_map(|folder| entries(&root.join(folder)))
+            .collect();
+        Self {
+            mounts,
+            cgroups: cgroups(root),
+            processes: processes(root_text),
+            files,
+        }
+    }
+
+    /// Nothing at all.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(folder)
+        .map(|all| all.flatten().map(|entry| entry.path()).collect())
+        .unwrap_or_default()
+}
+
+/// The folder that all cgroups of a node with this root lie in, as `Layout::tag` names it.
+pub fn cgroup_folder(root: &Path) -> String {
+    format!("pinnace-{}", pinnace_sys::Layout::new(root).tag())
+}
+
+fn cgroups(root: &Path) -> BTreeSet<PathBuf> {
+    let name = cgroup_folder(root);
+    let mut hierarchies = entries(Path::new("/sys/fs/cgroup"));
+    hierarchies.push(PathBuf::from("/sys/fs/cgroup"));
+    let mut found = BTreeSet::new();
+    for hierarchy in hierarchies {
+        let kubepods = hierarchy.join(&name).join("kubepods");
+        for folder in entries(&kubepods).into_iter().filter(|path| path.is_dir()) {
+            let pods = std::iter::once(folder.clone()).chain(entries(&folder));
+            found.extend(pods.filter(|path| {
+                path.is_dir()
+                    && path
+                        .file_name()
+                        .is_some_and(|name| name.to_string_lossy().starts_with("pod"))
+            }));
+        }
+    }
+    found
+}
+
+fn processes(root: &str) -> BTreeSet<String> {
+    let own = std::process::id().to_string();
+    let mut found = BTreeSet::new();
+    for process in entries(Path::new("/proc")) {
+        let Some(pid) = process.file_name().and_then(|name| name.to_str()) else {
+            continue;
+        };
+        if pid == own || !pid.bytes().all(|byte| byte.is_ascii_digit()) {
+            continue;
+        }
+        let line = std::fs::read(process.join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        let cgroup = std::fs::read_to_string(process.join("cgroup")).unwrap_or_default();
+        if line.contains(root) || cgroup.contains(&cgroup_folder(Path::new(root))) {
+            found.insert(format!("{pid} {line}"));
+        }
+    }
+    found
+}
