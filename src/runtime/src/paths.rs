@@ -16,7 +16,6 @@ use pinnace_api::pod::Pod;
 use pinnace_api::{ContainerName, PodUid};
 use pinnace_core::resources::QosClass;
 use pinnace_sys::Layout;
-use sha2::{Digest, Sha256};
 
 /// A file name of ext4 and its like is no longer.
 const MAX_NAME: usize = 255;
@@ -59,12 +58,6 @@ impl PodPaths {
     pub fn container_writable(&self, name: &ContainerName, attempt: u32) -> PathBuf {
         self.writable.join(name.as_str()).join(attempt.to_string())
     }
-}
-
-/// The instance's id for shims and OCI runtimes: always the same, so that it is found again by its name.
-pub fn container_id(uid: &PodUid, name: &ContainerName, attempt: u32) -> String {
-    let digest = Sha256::digest(format!("{uid}/{name}/{attempt}"));
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The pod's cgroup in every hierarchy, without a leading slash.
@@ -117,15 +110,6 @@ mod tests {
 
     fn name(text: &str) -> ContainerName {
         ContainerName::new(text).expect("a name")
-    }
-
-    #[test]
-    fn ids_are_64_hexadecimal_digits_and_differ_by_attempt() {
-        let uid = PodUid::new("u-1").expect("a uid");
-        let first = container_id(&uid, &name("c"), 0);
-        assert_eq!(first.len(), 64);
-        assert_eq!(first, container_id(&uid, &name("c"), 0));
-        assert_ne!(first, container_id(&uid, &name("c"), 1));
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub mod action;
 mod ends;
 mod failure;
 mod finish;
+mod instance_id;
 mod instances;
 #[cfg(test)]
 mod model;
@@ -37,6 +38,7 @@ pub mod status;
 mod terminate;
 
 pub use action::{Action, Plan};
+pub use instance_id::container_id;
 pub use observed::{ContainerSeen, Exit, InstanceState, Observed, SandboxState, ShimState};
 pub use plan::plan;
 pub use policy::{Backoff, Policy};

@@ -11,6 +11,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use nix::sys::stat::Mode;
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
@@ -22,6 +23,9 @@ use pinnace_sys::Layout;
 use super::get::{GetError, fetch_one};
 use super::row::text;
 use crate::cli::{ExecArgs, Resource};
+
+/// How often is looked whether the command has read its input.
+const UNREAD_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Why the program could not be run, or its streams not be carried.
 #[derive(Debug, thiserror::Error)]
@@ -138,7 +142,10 @@ impl Streams {
     /// Starts a thread for each stream; those that read end with the program, and only they are waited for.
     fn carry(&mut self) -> Vec<JoinHandle<()>> {
         if let Some(mut fifo) = self.stdin_writer.take() {
-            std::thread::spawn(move || copy(&mut io::stdin().lock(), &mut fifo));
+            std::thread::spawn(move || {
+                copy(&mut io::stdin().lock(), &mut fifo);
+                hold_until_read(&fifo);
+            });
         }
         let out = self.stdout.clone();
         let mut carried = vec![std::thread::spawn(move || carry_out(&out, &mut io::stdout()))];
@@ -156,6 +163,14 @@ fn open_writer(path: &PathBuf) -> Result<File, ExecError> {
         path: path.clone(),
         source,
     })
+}
+
+/// What is in a fifo is lost with its last opener, and the shim may not have opened it yet. A command that
+/// never reads keeps this thread until the program ends.
+fn hold_until_read(fifo: &File) {
+    while rustix::io::ioctl_fionread(fifo).is_ok_and(|unread| unread > 0) {
+        std::thread::sleep(UNREAD_INTERVAL);
+    }
 }
 
 fn carry_out(path: &Path, to: &mut impl Write) {

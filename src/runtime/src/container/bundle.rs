@@ -15,11 +15,12 @@ use pinnace_sys::{Layout, SysError, clock, file};
 
 use super::{shared, user};
 use crate::error::RuntimeError;
-use crate::paths::{self, PodPaths, container_id, log_directory, log_file, log_link, pod_cgroup};
+use crate::paths::{self, PodPaths, log_directory, log_file, log_link, pod_cgroup};
 use crate::records::{self, ContainerRecord};
 use crate::rootfs::ImageRoot;
 use crate::spec::user::Asked;
 use crate::spec::{self, Host, Input, Namespaces, PodFiles, SpecError};
+use pinnace_core::pod::container_id;
 
 /// Where an instance's files lie.
 #[derive(Debug, Clone)]

@@ -102,7 +102,7 @@ impl<I: ImageRoots> Runtime<I> {
         if !bundle.record().exists() {
             return Ok(false);
         }
-        let id = crate::paths::container_id(&pod.uid, &request.name, request.attempt);
+        let id = pinnace_core::pod::container_id(&pod.uid, &request.name, request.attempt);
         if let Some(shim) = self.inner.shim(&pod.uid).await? {
             match shim.client.state(&id, "").await {
                 Ok(_) => return Ok(true),
@@ -119,7 +119,7 @@ impl<I: ImageRoots> Runtime<I> {
         let object = format!("{name} of pod {uid}");
         let fail = |error: RuntimeError| RUN.failed(object.clone(), error);
         let bundle = Bundle::new(&self.inner.paths(uid), name, attempt);
-        let id = crate::paths::container_id(uid, name, attempt);
+        let id = pinnace_core::pod::container_id(uid, name, attempt);
         let shim = self.inner.needed_shim(uid).await.map_err(fail)?;
         let before = records::read::<Started>(&bundle.started()).map_err(fail)?;
         if before.is_none() {

@@ -13,9 +13,9 @@ use super::Runtime;
 use crate::container::Bundle;
 use crate::error::{Doing, RuntimeError};
 use crate::launch::Shim;
-use crate::paths::container_id;
 use crate::records;
 use crate::spec::oci;
+use pinnace_core::pod::container_id;
 
 const EXEC: Doing = Doing {
     operation: "execute in the container",

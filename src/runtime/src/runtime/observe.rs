@@ -14,9 +14,9 @@ use super::{Inner, Runtime};
 use crate::container::{Bundle, EndOf, exit_of};
 use crate::error::RuntimeError;
 use crate::launch::Shim;
-use crate::paths::container_id;
 use crate::records::{self, ContainerRecord, SandboxRecord, Started};
 use crate::sandbox;
+use pinnace_core::pod::container_id;
 
 /// Instances of one pod that are looked at; there are two of a container at most, unless somebody forges them.
 const MAX_INSTANCES: usize = 4096;

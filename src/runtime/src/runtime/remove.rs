@@ -14,9 +14,10 @@ use super::{Inner, Runtime};
 use crate::container::{self, Bundle};
 use crate::error::{Collected, RuntimeError};
 use crate::launch::Shim;
-use crate::paths::{QOS_CLASSES, container_id, pod_cgroup, qos_cgroup};
+use crate::paths::{QOS_CLASSES, pod_cgroup, qos_cgroup};
 use crate::records::{self, ContainerRecord};
 use crate::sandbox;
+use pinnace_core::pod::container_id;
 
 const SIGKILL: u32 = 9;
 /// An instance that got SIGKILL ends within this time, unless the kernel itself hangs.

@@ -8,8 +8,8 @@ use pinnace_shim::protocol::Code;
 use super::Runtime;
 use crate::container::{Bundle, EndOf, exit_of};
 use crate::error::{Doing, RuntimeError};
-use crate::paths::container_id;
 use crate::records::{self, ContainerRecord, Started};
+use pinnace_core::pod::container_id;
 
 const SIGNAL: Doing = Doing {
     operation: "signal the container",

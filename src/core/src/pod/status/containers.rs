@@ -9,15 +9,15 @@ use super::{StatusContext, Timestamp};
 use crate::pod::instances::{self, Life};
 use crate::pod::{
     ContainerProgress, ContainerSeen, Exit, FailedStep, Failure, FailureReason, InstanceState, Observed,
-    Record, restart,
+    Record, container_id, restart,
 };
 use crate::ports::ImageHandle;
 
 const CREATING: &str = "ContainerCreating";
 
-/// `containerID` of an instance.
-pub fn container_id(uid: &PodUid, name: &ContainerName, attempt: u32) -> String {
-    format!("pinnace://{uid}_{name}_{attempt}")
+/// `containerID` of an instance: the runtime's name, and the instance's own.
+fn status_id(uid: &PodUid, name: &ContainerName, attempt: u32) -> String {
+    format!("pinnace://{}", container_id(uid, name, attempt))
 }
 
 /// `restartCount`: the number of the newest instance, as far as one was created, logged or recorded.
@@ -47,7 +47,7 @@ pub(super) fn status(
     let (state, last_state, attempt) = view.states();
     let runs = state.running.is_some();
     let image = context.images.get(name);
-    let container_id = attempt.map(|attempt| container_id(&record.identity.uid, name, attempt));
+    let container_id = attempt.map(|attempt| status_id(&record.identity.uid, name, attempt));
     ContainerStatus {
         name: name.clone(),
         state,
@@ -207,7 +207,7 @@ impl View<'_> {
             message: text(&exit.message),
             started_at: exit.started_at.map(Timestamp),
             finished_at: Timestamp(exit.finished_at),
-            container_id: Some(container_id(
+            container_id: Some(status_id(
                 &self.record.identity.uid,
                 &self.container.name,
                 attempt,

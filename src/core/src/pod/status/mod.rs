@@ -20,7 +20,7 @@ use std::net::IpAddr;
 
 use pinnace_api::ContainerName;
 
-pub use containers::{container_id, restart_count};
+pub use containers::restart_count;
 pub use duration::human_duration;
 pub use table::{PodRow, pods_table_row};
 pub use timestamp::{Timestamp, TimestampError};

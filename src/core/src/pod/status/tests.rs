@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pinnace_api::pod::RestartPolicy;
+use pinnace_api::{ContainerName, PodUid};
 use serde_json::{Value, json};
 
 use super::{ConditionStatus, ConditionType, PodPhase, PodStatus, Timestamp, pods_table_row};
@@ -85,7 +86,11 @@ fn a_running_pod_is_shown_as_the_kubelet_shows_it() {
             "restartCount": 0,
             "image": "example.com:5000/team/one:1",
             "imageID": format!("example.com:5000/team/one@{DIGEST}"),
-            "containerID": "pinnace://00000000-0000-4000-8000-000000000001_one_0",
+            "containerID": format!("pinnace://{}", crate::pod::container_id(
+                &PodUid::new("00000000-0000-4000-8000-000000000001").unwrap(),
+                &ContainerName::new("one").unwrap(),
+                0
+            )),
             "started": true,
         }],
         "qosClass": "BestEffort",
