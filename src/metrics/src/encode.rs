@@ -2,7 +2,7 @@
 //!
 //! Invariants: the samples of a family stand together under its own HELP and TYPE; a family without samples
 //! leaves no trace; what is written depends on the calls alone, so equal input gives equal bytes. Label values
-//! are escaped here and nowhere else; names are the callers' constants or pass [`name_part`].
+//! are escaped here and nowhere else; names are the callers' constants or pass `name_part`.
 
 use std::io::Write;
 

@@ -99,10 +99,10 @@ const LOGS_EXAMPLES: &str = "Examples:
 /// Options of `agent`.
 #[derive(Debug, Args)]
 pub struct AgentArgs {
-    /// The configuration, instead of <root>/etc/pinnace/config.yaml (config.d beside it is read too)
+    /// The configuration, instead of ROOT/etc/pinnace/config.yaml (config.d beside it is read too)
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The directory of manifests, instead of <root>/etc/pinnace/manifests
+    /// The directory of manifests, instead of ROOT/etc/pinnace/manifests
     #[arg(long, value_name = "DIR")]
     pub manifests: Option<PathBuf>,
     /// A list of manifests served over HTTP, asked again at an interval
@@ -286,13 +286,13 @@ pub enum ImageVerb {
 pub enum ConfigVerb {
     /// Read the configuration and say what is wrong with it
     Check {
-        /// Instead of <root>/etc/pinnace/config.yaml
+        /// Instead of ROOT/etc/pinnace/config.yaml
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
     /// Print the configuration in force, defaults included
     Show {
-        /// Instead of <root>/etc/pinnace/config.yaml
+        /// Instead of ROOT/etc/pinnace/config.yaml
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
