@@ -1,7 +1,7 @@
 //! Which pods exist: adoption, admission, DaemonSets, replacement, eviction.
 //!
 //! One task owns the set of pods. Everything that may change it (a listing, a new configuration, a removed
-//! pod, a timer) only leads to [`Manager::reconcile`], which compares what is wanted with what there is:
+//! pod, a timer) only leads to `Manager::reconcile`, which compares what is wanted with what there is:
 //!
 //! ```text
 //! wanted, no pod of that name        → admission → a worker, or listed as waiting
