@@ -2,7 +2,7 @@
 //!
 //! - [`uri`]: how a log's path and limits travel in a Create's stdout and stderr
 //! - [`record`]: bytes of a stream in, records out; lines over 16 KiB are split with the tags P and F
-//! - [`file`]: one log file, its rotation at a line's end, and what happens on a full disk
+//! - [`file`](mod@file): one log file, its rotation at a line's end, and what happens on a full disk
 //! - [`pump`]: from a pipe or terminal through a splitter into a file, a bounded piece at a time
 //! - [`logger`]: the program behind a `binary://` URI, for shims that are not ours
 

@@ -2,9 +2,9 @@
 //!
 //! | action | what it does |
 //! | --- | --- |
-//! | `start` | starts the pod's shim, or finds it, and prints its address ([`start`]) |
-//! | `serve` | is the shim: what `start` runs ([`serve`]) |
-//! | `delete` | removes what a dead shim left of one container ([`cleanup`]) |
+//! | `start` | starts the pod's shim, or finds it, and prints its address (`start.rs`) |
+//! | `serve` | is the shim: what `start` runs (`serve.rs`) |
+//! | `delete` | removes what a dead shim left of one container (`cleanup.rs`) |
 //! | `log` | writes a log for another shim ([`crate::logs::logger`]) |
 
 pub mod args;
