@@ -12,6 +12,7 @@
 
 pub mod images;
 pub mod leaks;
+pub mod manifest;
 pub mod node;
 pub mod wait;
 

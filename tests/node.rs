@@ -181,6 +181,13 @@ impl Node {
         std::fs::remove_file(self.path("etc/pinnace/manifests").join(name)).unwrap();
     }
 
+    /// Runs a script in a pod of one container and answers what it printed, without the last line's end.
+    #[track_caller]
+    pub fn shell(&self, pod: &str, script: &str) -> String {
+        let printed = self.prints(&["exec", pod, "--", "sh", "-c", script]);
+        printed.trim_end_matches('\n').to_owned()
+    }
+
     /// All pods as Kubernetes objects.
     pub fn pods(&self) -> Vec<Value> {
         let output = self.pinnace(&["get", "pods", "-o", "json"]);
