@@ -74,6 +74,9 @@ pub enum AgentError {
         /// The lock.
         lock: PathBuf,
     },
+    /// `--node-name` is no name.
+    #[error(transparent)]
+    NodeName(#[from] pinnace_api::ident::IdentError),
     /// A directory, lock or clock of the host.
     #[error("prepare the node's directories")]
     Host(#[from] pinnace_sys::SysError),
@@ -134,11 +137,13 @@ pub fn run(layout: Layout, args: &AgentArgs) -> Result<(), AgentError> {
     if let Some(config) = &args.config {
         sources = sources.with_file(config.clone());
     }
-    let mut config = load(&sources)?.config;
-    if let Some(name) = &args.node_name {
-        let name = pinnace_api::NodeName::new(name.as_str());
-        config.node_name = Some(name.map_err(|error| AgentError::Config(error.to_string()))?);
-    }
+    let name = args
+        .node_name
+        .as_deref()
+        .map(pinnace_api::NodeName::new)
+        .transpose()?;
+    let reloader = Arc::new(Reloader::new(sources, name));
+    let config = reloader.first()?;
     let layout = match &config.pod_logs_dir {
         Some(logs) => layout.with_pod_logs(logs),
         None => layout,
@@ -158,7 +163,7 @@ pub fn run(layout: Layout, args: &AgentArgs) -> Result<(), AgentError> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    let ended = runtime.block_on(serve(layout, args, config, sources));
+    let ended = runtime.block_on(serve(layout, args, config, reloader));
     // Workers hold nothing that needs an end: pods go on as they are.
     runtime.shutdown_background();
     ended
@@ -183,7 +188,7 @@ async fn serve(
     layout: Layout,
     args: &AgentArgs,
     config: NodeConfig,
-    sources: Sources,
+    reloader: Arc<Reloader>,
 ) -> Result<(), AgentError> {
     let mut asked = signals::listen()?;
     let addresses = metrics_addresses(args, &config)?;
@@ -205,7 +210,6 @@ async fn serve(
     board.set_node(&node);
 
     let (orders, order_queue) = mpsc::channel(QUEUE);
-    let reloader = Arc::new(Reloader::new(sources, config));
     let exporter = exporter(&layout, &adapters, &board)?;
     let face = Arc::new(AgentFace {
         board: Arc::clone(&board),
