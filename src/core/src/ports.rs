@@ -210,6 +210,12 @@ pub trait Volumes: Send + Sync + 'static {
     ) -> impl Future<Output = PortResult<Vec<BindMount>>> + Send;
     /// `Action::RemoveVolumes`.
     fn remove(&self, uid: &PodUid) -> impl Future<Output = PortResult<()>> + Send;
+    /// The kubelet's sentence where a volume on disk holds more than its `sizeLimit`; `None` where none does.
+    /// Asked only of pods that have such a limit.
+    fn exceeded(&self, pod: &PodContext) -> impl Future<Output = PortResult<Option<String>>> + Send {
+        let _ = pod;
+        async { Ok(None) }
+    }
 }
 
 /// A record as the store found it.

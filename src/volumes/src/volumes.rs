@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use pinnace_api::pod::VolumeSource;
 use pinnace_api::{Bytes, ContainerName, PodUid};
 use pinnace_core::pod::FailureReason;
 use pinnace_core::ports::{BindMount, PodContext, PortError, PortResult, Volumes};
@@ -59,6 +60,26 @@ impl Volumes for NodeVolumes {
         let volumes = PodVolumes::new(&self.layout, uid);
         let object = uid.to_string();
         aside(move || failing("remove the volumes of pod", object, volumes.remove())).await
+    }
+
+    async fn exceeded(&self, pod: &PodContext) -> PortResult<Option<String>> {
+        let usage = self.usage(&pod.uid).await?;
+        let over = pod
+            .pod
+            .spec
+            .volumes
+            .iter()
+            .find_map(|volume| match &volume.source {
+                VolumeSource::EmptyDir {
+                    memory: false,
+                    size_limit: Some(limit),
+                } if usage.get(&volume.name).is_some_and(|used| used > limit) => Some((&volume.name, *limit)),
+                _ => None,
+            });
+        // The kubelet's sentence, its last blank included.
+        Ok(over.map(|(name, limit)| {
+            format!("Usage of EmptyDir volume \"{name}\" exceeds the limit \"{limit}\". ")
+        }))
     }
 }
 

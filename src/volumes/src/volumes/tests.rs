@@ -215,6 +215,24 @@ async fn memory_is_bounded_by_the_limit() {
 }
 
 #[tokio::test]
+async fn a_volume_on_disk_past_its_limit_is_told_in_the_kubelets_words() {
+    let node = Node::new();
+    let source = VolumeSource::EmptyDir {
+        memory: false,
+        size_limit: Some(Bytes(64 << 10)),
+    };
+    let wanted = pod(vec![volume("scratch", source)], Vec::new());
+    node.volumes.prepare(&wanted).await.unwrap();
+    assert_eq!(node.volumes.exceeded(&wanted).await.unwrap(), None);
+    std::fs::write(node.empty_dir("scratch").join("f"), vec![1; 128 << 10]).unwrap();
+    assert_eq!(
+        node.volumes.exceeded(&wanted).await.unwrap().as_deref(),
+        Some("Usage of EmptyDir volume \"scratch\" exceeds the limit \"64Ki\". ")
+    );
+    node.volumes.remove(&uid()).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_pod_without_volumes_is_ready_too() {
     let node = Node::new();
     let wanted = pod(Vec::new(), Vec::new());
