@@ -182,6 +182,11 @@ pub trait PodRuntime: Send + Sync + 'static {
     fn remove_sandbox(&self, uid: &PodUid) -> impl Future<Output = PortResult<()>> + Send;
     /// `Action::RemoveLogs`.
     fn remove_logs(&self, uid: &PodUid) -> impl Future<Output = PortResult<()>> + Send;
+    /// What of the pod's wishes this host could not meet (it lacks a capability, say), a sentence each; its
+    /// containers run all the same.
+    fn cannot_set(&self, _uid: &PodUid) -> Vec<(ContainerName, String)> {
+        Vec::new()
+    }
 }
 
 /// Images on this node.

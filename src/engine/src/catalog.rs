@@ -1,11 +1,12 @@
 //! The one set of objects that all sources together want.
 //!
 //! Two files that define the same object are both reported, and the definition that was there first goes on.
-//! An object whose file has errors now is held as it last was: a slip of an editor ends no pod.
+//! After a restart of the agent, that is the one that already runs. An object whose file has errors now is held
+//! as it last was: a slip of an editor ends no pod.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pinnace_api::{ObjectKey, Problem, Severity};
+use pinnace_api::{Document, ObjectKey, Problem, Severity};
 
 use crate::source::{Item, Listing, Placed, SourceId};
 
@@ -15,7 +16,30 @@ pub struct Catalog {
     expected: BTreeSet<SourceId>,
     listings: BTreeMap<SourceId, Listing>,
     chosen: BTreeMap<ObjectKey, Chosen>,
+    /// Which definitions are running already, until every source has listed.
+    running: BTreeMap<ObjectKey, RunningAs>,
     problems: Vec<Problem>,
+}
+
+/// By what the definition is known that an earlier agent's pod was made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunningAs {
+    /// A pod's document.
+    Pod(Document),
+    /// The revision of a controller's template.
+    Revision(String),
+}
+
+impl RunningAs {
+    fn is_of(&self, item: &Item) -> bool {
+        match (self, item) {
+            (RunningAs::Pod(document), Item::Pod(pod)) => pod.document == *document,
+            (RunningAs::Revision(revision), Item::DaemonSet(set)) => {
+                set.template_document.digest() == *revision
+            }
+            _ => false,
+        }
+    }
 }
 
 /// An object with its place.
@@ -52,6 +76,11 @@ impl Catalog {
             .collect()
     }
 
+    /// Takes note of what runs already: of several definitions of the object, that one goes on.
+    pub fn note_running(&mut self, key: ObjectKey, running: RunningAs) {
+        self.running.insert(key, running);
+    }
+
     /// Takes a complete list in place of the source's one before.
     pub fn take(&mut self, source: SourceId, listing: Listing) {
         self.listings.insert(source, listing);
@@ -61,9 +90,12 @@ impl Catalog {
             .values()
             .flat_map(|listing| listing.problems.iter().cloned())
             .collect();
-        self.chosen = choose(&self.listings, &before, &mut problems);
+        self.chosen = choose(&self.listings, &before, &self.running, &mut problems);
         hold(&self.listings, before, &mut self.chosen, &mut problems);
         self.problems = problems;
+        if self.is_complete() {
+            self.running.clear();
+        }
     }
 
     /// Objects by identity.
@@ -80,6 +112,7 @@ impl Catalog {
 fn choose(
     listings: &BTreeMap<SourceId, Listing>,
     before: &BTreeMap<ObjectKey, Chosen>,
+    running: &BTreeMap<ObjectKey, RunningAs>,
     problems: &mut Vec<Problem>,
 ) -> BTreeMap<ObjectKey, Chosen> {
     let mut candidates: BTreeMap<ObjectKey, Vec<Chosen>> = BTreeMap::new();
@@ -95,10 +128,14 @@ fn choose(
     candidates
         .into_iter()
         .filter_map(|(key, mut all)| {
-            let kept = before
+            let runs = running
                 .get(&key)
-                .and_then(|old| all.iter().position(|one| same_place(&one.placed, &old.placed)))
-                .unwrap_or(0);
+                .and_then(|running| all.iter().position(|one| running.is_of(&one.placed.item)));
+            let was_there = || {
+                let old = before.get(&key)?;
+                all.iter().position(|one| same_place(&one.placed, &old.placed))
+            };
+            let kept = runs.or_else(was_there).unwrap_or(0);
             if all.len() > 1 && !matches!(all[kept].placed.item, Item::Noted(_)) {
                 problems.extend(all.iter().map(|one| twice(&key, &one.placed, &all[kept].placed)));
             }
@@ -218,6 +255,23 @@ mod tests {
             .map(|problem| problem.file.as_str())
             .collect();
         assert_eq!(files, BTreeSet::from(["b.yaml", "z.yaml"]));
+    }
+
+    #[test]
+    fn after_a_restart_the_definition_that_already_runs_goes_on() {
+        let files = [("b.yaml", pod("a", "two:1")), ("z.yaml", pod("a", "one:1"))];
+        let both = listing(&files.each_ref().map(|(file, text)| (*file, text.as_str())));
+        let Item::Pod(running) = &both.objects[1].item else {
+            panic!("no pod")
+        };
+        let mut catalog = Catalog::new([SOURCE]);
+        catalog.note_running(
+            both.objects[1].key.clone(),
+            RunningAs::Pod(running.document.clone()),
+        );
+        catalog.take(SOURCE, both);
+        assert_eq!(image(&catalog, "a").as_deref(), Some("one:1"));
+        assert_eq!(catalog.problems().len(), 2);
     }
 
     #[test]

@@ -24,4 +24,6 @@ pub mod board;
 pub mod catalog;
 pub mod manager;
 pub mod source;
+#[cfg(test)]
+mod testing;
 pub mod worker;

@@ -39,11 +39,7 @@ impl Events {
         truncate_at_char(&mut event.message);
         let same = self.kept.iter().rposition(|old| {
             let close = event.at.0.saturating_sub(old.event.at.0) <= FOLD_WITHIN_MILLIS;
-            close
-                && Event {
-                    at: old.event.at,
-                    ..event.clone()
-                } == old.event
+            close && is_same(&old.event, &event)
         });
         if let Some(mut old) = same.and_then(|place| self.kept.remove(place)) {
             old.count = old.count.saturating_add(1);
@@ -66,6 +62,14 @@ impl Events {
     pub fn all(&self) -> Vec<Counted> {
         self.kept.iter().cloned().collect()
     }
+}
+
+/// The same but for its time; what differs most often is asked first.
+fn is_same(one: &Event, other: &Event) -> bool {
+    one.message == other.message
+        && one.reason == other.reason
+        && one.object == other.object
+        && one.kind == other.kind
 }
 
 fn truncate_at_char(message: &mut String) {

@@ -49,8 +49,8 @@ impl Board {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a worker's newest look at its pod; answers whether all its containers run.
-    pub fn publish(&self, look: &Look<'_>) -> bool {
+    /// Takes a worker's newest look at its pod; answers how everybody sees the pod now.
+    pub fn publish(&self, look: &Look<'_>) -> Arc<PodView> {
         let uid = &look.context.uid;
         let (before, node) = {
             let inner = self.inner();
@@ -58,17 +58,17 @@ impl Board {
         };
         let host_ips = node.as_ref().map_or(&[][..], |node| &node.facts.addresses);
         let view = PodView::of(look, host_ips, before.as_deref());
-        let runs = view.all_running();
-        if before
-            .as_ref()
-            .is_none_or(|before| before.daemon_state() != view.daemon_state())
-        {
+        let stood = before.as_ref().map(|before| before.daemon_state());
+        let view = match before {
+            Some(before) if *before == view => return before,
+            _ => Arc::new(view),
+        };
+        self.inner().pods.insert(uid.clone(), Arc::clone(&view));
+        // Told last: whoever is woken looks at once, and must find the new view.
+        if stood != Some(view.daemon_state()) {
             self.standing.notify_one();
         }
-        if before.is_none_or(|before| *before != view) {
-            self.inner().pods.insert(uid.clone(), Arc::new(view));
-        }
-        runs
+        view
     }
 
     /// Takes note that a container was killed for want of memory.
@@ -125,8 +125,11 @@ impl Board {
     }
 
     /// Replaces the list of pods that wait.
-    pub fn set_waiting<'a>(&self, waiting: impl Iterator<Item = &'a WaitingPod>) {
-        self.inner().waiting = waiting.cloned().collect();
+    pub fn set_waiting<'a>(&self, waiting: impl Iterator<Item = &'a WaitingPod> + Clone) {
+        let mut inner = self.inner();
+        if inner.waiting.iter().ne(waiting.clone()) {
+            inner.waiting = waiting.cloned().collect();
+        }
     }
 
     /// Pods that are wanted and do not run.

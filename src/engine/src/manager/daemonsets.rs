@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pinnace_api::{DaemonSet, ObjectKey, PodUid};
+use pinnace_api::{DaemonSet, ObjectKey, Pod};
 use pinnace_core::controllers::daemonset::{self, DaemonPod, DaemonPodState, Decision, FailedBackoff};
 use pinnace_core::event::EventType;
 use pinnace_core::host::Host;
@@ -11,7 +11,8 @@ use pinnace_core::pod::Origin;
 use pinnace_core::time::BootMillis;
 
 use super::Manager;
-use super::desired::Wanted;
+use super::admit::{Wanted, name_of};
+use super::reconcile::Wishes;
 use crate::adapters::Adapters;
 use crate::board::DaemonSetView;
 
@@ -47,38 +48,28 @@ impl<A: Adapters> Manager<A> {
         key: &ObjectKey,
         set: &Arc<DaemonSet>,
         source: &str,
-    ) -> Vec<Wanted> {
-        let host = self.shared.adapters.host();
-        let (random, now) = (host.random(), host.now().boot);
-        let pods = self.daemon_pods(key);
-        let backoff = self.daemonsets.backoffs.get(key).copied().unwrap_or_default();
-        let decision = daemonset::decide(set, &self.node, &pods, backoff, random, now);
-        self.daemonsets.backoffs.insert(key.clone(), decision.backoff);
-        let sooner = [self.daemonsets.wake_at, decision.wake_at]
-            .into_iter()
-            .flatten()
-            .min();
-        self.daemonsets.wake_at = sooner;
-        self.delete(key, &decision);
-        let mut wanted = self.kept(key, &decision);
-        if let Some(pod) = decision.create {
-            let name = pod.meta.name.clone();
-            self.event(
-                key.clone(),
-                EventType::Normal,
-                "SuccessfulCreate",
-                format!("Created pod: {name}"),
-            );
-            let origin = Origin {
-                source: source.to_owned(),
-                owner: Some(key.clone()),
-                revision: Some(decision.revision.clone()),
-            };
-            wanted.push(Wanted {
-                pod: Arc::new(pod),
-                origin,
-            });
+        wishes: &mut Wishes,
+    ) {
+        let mut decision = self.ask(key, set);
+        let elsewhere = self
+            .pods
+            .of_owner(key)
+            .any(|(_, entry)| self.may_come_from_elsewhere(&entry.identity.origin, source));
+        if !elsewhere && self.draining.is_none() {
+            self.daemonsets.backoffs.insert(key.clone(), decision.backoff);
+            if self.delete(key, &decision) {
+                // A pod that only waited is gone at once, and nobody else will say so.
+                decision = self.ask(key, set);
+                self.daemonsets.backoffs.insert(key.clone(), decision.backoff);
+                self.delete(key, &decision);
+            }
+            let sooner = [self.daemonsets.wake_at, decision.wake_at];
+            self.daemonsets.wake_at = sooner.into_iter().flatten().min();
+            if let Some(pod) = decision.create.take() {
+                wishes.pods.push(self.made(key, pod, source, &decision.revision));
+            }
         }
+        self.keep(key, wishes);
         self.daemonsets.views.push(DaemonSetView {
             key: key.clone(),
             set: Arc::clone(set),
@@ -86,7 +77,25 @@ impl<A: Adapters> Manager<A> {
             misfit: decision.misfit,
             counts: decision.counts,
         });
-        wanted
+    }
+
+    fn ask(&self, key: &ObjectKey, set: &DaemonSet) -> Decision {
+        let host = self.shared.adapters.host();
+        let backoff = self.daemonsets.backoffs.get(key).copied().unwrap_or_default();
+        let pods = self.daemon_pods(key);
+        daemonset::decide(set, &self.node, &pods, backoff, host.random(), host.now().boot)
+    }
+
+    fn made(&self, key: &ObjectKey, pod: Pod, source: &str, revision: &str) -> Wanted {
+        let text = format!("Created pod: {}", pod.meta.name);
+        self.event(key.clone(), EventType::Normal, "SuccessfulCreate", text);
+        let origin = Origin {
+            source: source.to_owned(),
+            owner: Some(key.clone()),
+            revision: Some(revision.to_owned()),
+        };
+        let pod = Arc::new(pod);
+        Wanted { pod, origin }
     }
 
     fn daemon_pods(&self, key: &ObjectKey) -> Vec<DaemonPod> {
@@ -119,40 +128,37 @@ impl<A: Adapters> Manager<A> {
         running.chain(waiting).collect()
     }
 
-    fn delete(&mut self, key: &ObjectKey, decision: &Decision) {
+    /// Ends what is to go; true if a pod went that only waited.
+    fn delete(&mut self, key: &ObjectKey, decision: &Decision) -> bool {
+        let mut waited = false;
         for deletion in &decision.delete {
-            let ended = self.pods.get(&deletion.uid).is_some_and(|entry| {
-                entry.end(None);
-                true
-            });
+            let ended = self
+                .pods
+                .get(&deletion.uid)
+                .map(|entry| entry.end(None))
+                .is_some();
             let before = self.waiting.len();
             self.waiting.retain(|_, waiting| waiting.uid != deletion.uid);
-            if ended || self.waiting.len() != before {
+            let gone = self.waiting.len() != before;
+            waited |= gone;
+            if ended || gone {
                 let text = format!("Deleted pod: {}", deletion.name);
                 self.event(key.clone(), EventType::Normal, deletion.why.reason(), text);
             }
         }
+        waited
     }
 
-    /// The set's pods that stay as they are.
-    fn kept(&self, key: &ObjectKey, decision: &Decision) -> Vec<Wanted> {
-        let deleted = |uid: &PodUid| decision.delete.iter().any(|deletion| deletion.uid == *uid);
-        let running = self
-            .pods
-            .of_owner(key)
-            .filter(|(uid, entry)| !entry.is_ending() && !deleted(uid));
-        let running = running.map(|(_, entry)| Wanted {
-            pod: Arc::clone(&entry.pod),
-            origin: entry.identity.origin.clone(),
-        });
-        let waiting = self
-            .waiting
-            .values()
-            .filter(|waiting| waiting.origin.owner.as_ref() == Some(key));
-        let waiting = waiting.map(|waiting| Wanted {
+    /// The set's pods that stay as they are; those that wait are asked about again.
+    fn keep(&self, key: &ObjectKey, wishes: &mut Wishes) {
+        let running = self.pods.of_owner(key);
+        let running = running.filter(|(_, entry)| !entry.is_ending());
+        wishes.kept.extend(running.map(|(_, entry)| name_of(&entry.pod)));
+        let waiting = self.waiting.values();
+        let waiting = waiting.filter(|waiting| waiting.origin.owner.as_ref() == Some(key));
+        wishes.pods.extend(waiting.map(|waiting| Wanted {
             pod: Arc::clone(&waiting.pod),
             origin: waiting.origin.clone(),
-        });
-        running.chain(waiting).collect()
+        }));
     }
 }

@@ -10,21 +10,28 @@
 //! borne a NoExecute taint too long   → the pod ends, and waits like any that does not fit
 //! ```
 //!
-//! Order at start: records and the host are read and every pod is adopted; only then sources are listened
+//! Order at start: records and the host are read and every pod gets its worker; only then sources are listened
 //! to; and only when every source has delivered a complete list is anything ended or cleared.
 
+mod admit;
 mod adopt;
 mod daemonsets;
-mod desired;
+mod drain;
 mod pods;
-mod sweep;
+mod reconcile;
+mod skeleton;
+mod spawn;
+mod taints;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pinnace_api::{Namespace, ObjectName, PodUid};
+use pinnace_api::{Namespace, ObjectKey, ObjectName, PodUid};
 use pinnace_core::config::NodeConfig;
+use pinnace_core::event::{Event, EventType};
 use pinnace_core::host::Host;
 use pinnace_core::node::Node;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -35,17 +42,18 @@ use crate::catalog::Catalog;
 use crate::source::{Delivery, SourceId};
 use crate::worker::{Settings, Shared};
 use daemonsets::DaemonSets;
-use desired::TaintClock;
+use drain::Draining;
 use pods::Pods;
+use taints::TaintClock;
 
-pub use desired::WaitingPod;
+pub use admit::WaitingPod;
 
 /// Orders to the manager.
 #[derive(Debug)]
 pub enum Order {
     /// A new configuration, checked.
     Configure(Box<NodeConfig>),
-    /// End every pod and start none any more.
+    /// End every pod and start none any more, until the agent is started again.
     DrainAll {
         /// Overrides each pod's own grace period.
         grace_period_seconds: Option<u32>,
@@ -75,12 +83,8 @@ pub struct Manager<A> {
     /// UIDs found on the host that no record knows.
     orphans: Vec<PodUid>,
     removed: (mpsc::UnboundedSender<PodUid>, mpsc::UnboundedReceiver<PodUid>),
-    listed_at: Instant,
-}
-
-struct Draining {
-    grace_period_seconds: Option<u32>,
-    done: Vec<oneshot::Sender<()>>,
+    /// When the happening came in that is being answered: pods that it starts were seen then.
+    woken_at: Instant,
 }
 
 /// What the manager is built of.
@@ -121,24 +125,30 @@ impl<A: Adapters> Manager<A> {
             complete: false,
             orphans: Vec::new(),
             removed: mpsc::unbounded_channel(),
-            listed_at: Instant::now(),
+            woken_at: Instant::now(),
         }
     }
 
-    /// Adopts what runs, then follows sources and orders for ever.
+    /// Adopts what runs, then follows sources and orders. Ends only with its task: workers end with it, pods
+    /// do not.
     pub async fn run(mut self, mut deliveries: mpsc::Receiver<Delivery>, mut orders: mpsc::Receiver<Order>) {
-        self.adopt().await;
         self.shared.board.set_node(&self.node);
+        self.adopt().await;
         loop {
             let timer = self.until_next_look();
-            // Each arm receives one message or none: nothing is lost when another one comes first.
+            // Each arm receives one message or none: nothing is lost when another one comes first. A closed
+            // queue only disables its arm.
             tokio::select! {
                 Some(delivery) = deliveries.recv() => self.take(delivery),
                 Some(order) = orders.recv() => self.obey(order),
                 Some(uid) = self.removed.1.recv() => self.forget(&uid),
                 () = self.shared.board.standing_changed() => {}
                 () = sleep_or_never(timer) => {}
-                else => return,
+            }
+            self.woken_at = Instant::now();
+            // Many pods that end together are one reason to look.
+            while let Ok(uid) = self.removed.1.try_recv() {
+                self.forget(&uid);
             }
             self.reconcile();
         }
@@ -147,7 +157,6 @@ impl<A: Adapters> Manager<A> {
     fn take(&mut self, delivery: Delivery) {
         match delivery {
             Delivery::Listed(source, listing) => {
-                self.listed_at = Instant::now();
                 self.catalog.take(source.clone(), listing);
                 self.shared.board.update_readiness(|ready| ready.listed(source.0));
                 self.shared.board.set_problems(self.catalog.problems());
@@ -159,10 +168,6 @@ impl<A: Adapters> Manager<A> {
                     .update_readiness(|ready| ready.unavailable(source.0, &why));
             }
         }
-        if !self.complete && self.catalog.is_complete() {
-            self.complete = true;
-            self.sweep();
-        }
     }
 
     fn obey(&mut self, order: Order) {
@@ -171,15 +176,7 @@ impl<A: Adapters> Manager<A> {
             Order::DrainAll {
                 grace_period_seconds,
                 done,
-            } => {
-                tracing::info!(pods = self.pods.len(), "draining");
-                let draining = self.draining.get_or_insert(Draining {
-                    grace_period_seconds,
-                    done: Vec::new(),
-                });
-                draining.grace_period_seconds = grace_period_seconds;
-                draining.done.push(done);
-            }
+            } => self.drain(grace_period_seconds, done),
         }
     }
 
@@ -208,6 +205,17 @@ impl<A: Adapters> Manager<A> {
             .flatten()
             .min();
         next.map(|at| Duration::from_millis(at.since(now)))
+    }
+
+    fn event(&self, object: ObjectKey, kind: EventType, reason: &str, message: String) {
+        let at = self.shared.adapters.host().now().wall;
+        self.shared.board.record(Event {
+            kind,
+            reason: reason.to_owned(),
+            message,
+            object,
+            at,
+        });
     }
 }
 

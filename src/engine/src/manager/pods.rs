@@ -25,6 +25,8 @@ pub(super) struct Entry {
     pub desired: watch::Sender<Desired>,
     /// When a taint that the pod bears for a while ends it.
     pub evict_at: Option<BootMillis>,
+    /// `pod` is only a stand-in: what the real one tolerates is not known.
+    pub is_stand_in: bool,
 }
 
 impl Entry {
@@ -41,39 +43,54 @@ impl Entry {
     /// Orders the pod's end; later orders may only shorten the grace period.
     pub fn end(&self, grace_period_seconds: Option<u32>) {
         self.desired.send_if_modified(|desired| {
-            let order = Desired::Remove {
+            if let Desired::Remove {
+                grace_period_seconds: before,
+                ..
+            } = desired
+            {
+                let shortens =
+                    grace_period_seconds.is_some_and(|grace| before.is_none_or(|before| grace < before));
+                if !shortens {
+                    return false;
+                }
+            }
+            *desired = Desired::Remove {
                 pod: Arc::clone(&self.pod),
                 grace_period_seconds,
             };
-            let changes = *desired != order;
-            let shortens = match desired {
-                Desired::Remove {
-                    grace_period_seconds: before,
-                    ..
-                } => grace_period_seconds.is_some_and(|grace| before.is_none_or(|before| grace < before)),
-                _ => true,
-            };
-            if changes && shortens {
-                *desired = order;
-            }
-            changes && shortens
+            true
         });
     }
 }
 
-/// All of them, by UID.
+/// All of them, by UID, name and owner.
 #[derive(Default)]
 pub(super) struct Pods {
     entries: BTreeMap<PodUid, Entry>,
+    names: BTreeMap<PodName, Vec<PodUid>>,
+    owners: BTreeMap<ObjectKey, Vec<PodUid>>,
 }
 
 impl Pods {
     pub fn insert(&mut self, uid: PodUid, entry: Entry) {
+        self.remove(&uid);
+        let name = (entry.identity.namespace.clone(), entry.identity.name.clone());
+        self.names.entry(name).or_default().push(uid.clone());
+        if let Some(owner) = entry.owner() {
+            self.owners.entry(owner.clone()).or_default().push(uid.clone());
+        }
         self.entries.insert(uid, entry);
     }
 
     pub fn remove(&mut self, uid: &PodUid) {
-        self.entries.remove(uid);
+        let Some(entry) = self.entries.remove(uid) else {
+            return;
+        };
+        if let Some(owner) = entry.owner() {
+            drop_from(&mut self.owners, owner, uid);
+        }
+        let name = (entry.identity.namespace, entry.identity.name);
+        drop_from(&mut self.names, &name, uid);
     }
 
     pub fn get(&self, uid: &PodUid) -> Option<&Entry> {
@@ -96,18 +113,19 @@ impl Pods {
         self.entries.iter_mut()
     }
 
-    /// All pods of this name: at most one that is not ending, and those that are.
-    pub fn of_name<'p>(&'p self, name: &'p PodName) -> impl Iterator<Item = (&'p PodUid, &'p Entry)> {
-        self.entries
-            .iter()
-            .filter(move |(_, entry)| entry.identity.namespace == name.0 && entry.identity.name == name.1)
+    /// All pods of this name: those that are ending, and as a rule at most one that is not.
+    pub fn of_name<'p>(&'p self, name: &PodName) -> impl Iterator<Item = &'p Entry> + use<'p> {
+        let uids = self.names.get(name).into_iter().flatten();
+        uids.filter_map(|uid| self.entries.get(uid))
     }
 
     /// All pods that a controller's object made.
-    pub fn of_owner<'p>(&'p self, owner: &'p ObjectKey) -> impl Iterator<Item = (&'p PodUid, &'p Entry)> {
-        self.entries
-            .iter()
-            .filter(move |(_, entry)| entry.owner() == Some(owner))
+    pub fn of_owner<'p>(
+        &'p self,
+        owner: &ObjectKey,
+    ) -> impl Iterator<Item = (&'p PodUid, &'p Entry)> + use<'p> {
+        let uids = self.owners.get(owner).into_iter().flatten();
+        uids.filter_map(|uid| self.entries.get_key_value(uid))
     }
 
     pub fn next_eviction(&self) -> Option<BootMillis> {
@@ -116,5 +134,14 @@ impl Pods {
             .filter(|entry| !entry.is_ending())
             .filter_map(|entry| entry.evict_at)
             .min()
+    }
+}
+
+fn drop_from<K: Ord>(index: &mut BTreeMap<K, Vec<PodUid>>, key: &K, uid: &PodUid) {
+    if let Some(uids) = index.get_mut(key) {
+        uids.retain(|other| other != uid);
+        if uids.is_empty() {
+            index.remove(key);
+        }
     }
 }

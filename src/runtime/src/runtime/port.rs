@@ -162,4 +162,8 @@ impl<I: ImageRoots> PodRuntime for Runtime<I> {
             .await;
         removed.map_err(|error| REMOVE_LOGS.failed(uid.to_string(), error))
     }
+
+    fn cannot_set(&self, uid: &PodUid) -> Vec<(ContainerName, String)> {
+        Runtime::cannot_set(self, uid)
+    }
 }

@@ -1,0 +1,334 @@
+//! The machine in memory behind the ports, with moments in between: another task may run before and after
+//! each call, the agent may be killed at any of them, and its clock is tokio's.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use pinnace_api::pod::PullPolicy;
+use pinnace_api::{ContainerName, Namespace, ObjectName, PodUid};
+use pinnace_core::fake::FakeHost;
+use pinnace_core::host::Host;
+use pinnace_core::pod::{Exit, Observed, PodIdentity, Progress};
+use pinnace_core::ports::{
+    BindMount, ContainerRequest, ImageHandle, Images, NoTelemetry, PodContext, PodRuntime, PortResult,
+    Records, Stored, Volumes,
+};
+use pinnace_core::time::{BootId, Now};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::adapters::Adapters;
+
+/// The ports of one machine; it outlives the agents that use it.
+pub struct Machine {
+    pub fake: FakeHost,
+    /// Told when the calls that were granted are used up.
+    pub killed: Notify,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    /// Until when both clocks agree.
+    agreed: Instant,
+    /// Calls until the agent is killed.
+    calls_left: Option<u32>,
+    /// The next call of this name panics.
+    panics: Option<&'static str>,
+    /// How long an image takes to be found.
+    image_takes: Duration,
+    names: BTreeMap<PodUid, (Namespace, ObjectName)>,
+    wishes: Vec<(ContainerName, String)>,
+    breaches: Vec<String>,
+    order: Vec<String>,
+}
+
+impl Machine {
+    pub fn new() -> Self {
+        Self {
+            fake: FakeHost::new(),
+            killed: Notify::new(),
+            inner: Mutex::new(Inner {
+                agreed: Instant::now(),
+                calls_left: None,
+                panics: None,
+                image_takes: Duration::ZERO,
+                names: BTreeMap::new(),
+                wishes: Vec::new(),
+                breaches: Vec::new(),
+                order: Vec::new(),
+            }),
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+
+    /// A new agent has the clock of its own runtime.
+    pub fn begin_life(&self, calls_left: Option<u32>) {
+        let mut inner = self.inner();
+        inner.agreed = Instant::now();
+        inner.calls_left = calls_left;
+    }
+
+    pub fn panic_at(&self, call: &'static str) {
+        self.inner().panics = Some(call);
+    }
+
+    pub fn let_images_take(&self, delay: Duration) {
+        self.inner().image_takes = delay;
+    }
+
+    pub fn cannot_set(&self, container: &str, wish: &str) {
+        let name = ContainerName::new(container).unwrap();
+        self.inner().wishes.push((name, wish.to_owned()));
+    }
+
+    /// All breaches of what the ports and the engine promise.
+    pub fn breaches(&self) -> Vec<String> {
+        let mut all = self.fake.violations();
+        all.extend(self.inner().breaches.iter().cloned());
+        all
+    }
+
+    /// Sandboxes made and records forgotten, in order.
+    pub fn order(&self) -> Vec<String> {
+        self.inner().order.clone()
+    }
+
+    async fn moment(&self, call: &'static str) {
+        let panics = {
+            let mut inner = self.inner();
+            let panics = inner.panics == Some(call);
+            if panics {
+                inner.panics = None;
+            }
+            panics
+        };
+        assert!(!panics, "by order, at {call}");
+        tokio::task::yield_now().await;
+        let killed = match &mut self.inner().calls_left {
+            Some(0) => true,
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+            None => false,
+        };
+        if killed {
+            self.killed.notify_one();
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn name(&self, uid: &PodUid) -> String {
+        match self.inner().names.get(uid) {
+            Some((_, name)) => name.to_string(),
+            None => uid.to_string(),
+        }
+    }
+
+    /// A pod's predecessor of the same name must be gone entirely.
+    async fn has_no_namesake(&self, uid: &PodUid, identity: &PodIdentity) {
+        let name = (identity.namespace.clone(), identity.name.clone());
+        self.inner().names.insert(uid.clone(), name.clone());
+        for other in PodRuntime::list(&self.fake).await.unwrap() {
+            let mut inner = self.inner();
+            if other != *uid && inner.names.get(&other) == Some(&name) {
+                let breach = format!("{uid} starts while {other} of the same name is there");
+                inner.breaches.push(breach);
+            }
+        }
+    }
+}
+
+impl PodRuntime for Machine {
+    async fn list(&self) -> PortResult<Vec<PodUid>> {
+        self.moment("list").await;
+        PodRuntime::list(&self.fake).await
+    }
+    async fn stored_identity(&self, uid: &PodUid) -> PortResult<Option<PodIdentity>> {
+        self.moment("stored_identity").await;
+        self.fake.stored_identity(uid).await
+    }
+    async fn observe(&self, uid: &PodUid) -> PortResult<Observed> {
+        self.moment("observe").await;
+        PodRuntime::observe(&self.fake, uid).await
+    }
+    async fn create_sandbox(&self, pod: &PodContext, identity: &PodIdentity, attempt: u32) -> PortResult<()> {
+        self.moment("create_sandbox").await;
+        self.has_no_namesake(&pod.uid, identity).await;
+        let done = self.fake.create_sandbox(pod, identity, attempt).await;
+        self.inner().order.push(format!("make {}", identity.name));
+        self.moment("create_sandbox").await;
+        done
+    }
+    async fn create_container(&self, pod: &PodContext, request: &ContainerRequest) -> PortResult<()> {
+        self.moment("create_container").await;
+        let done = self.fake.create_container(pod, request).await;
+        self.moment("create_container").await;
+        done
+    }
+    async fn start_container(&self, uid: &PodUid, name: &ContainerName, attempt: u32) -> PortResult<u32> {
+        self.moment("start_container").await;
+        let done = self.fake.start_container(uid, name, attempt).await;
+        self.moment("start_container").await;
+        done
+    }
+    async fn signal_container(
+        &self,
+        uid: &PodUid,
+        name: &ContainerName,
+        attempt: u32,
+        signal: i32,
+        all: bool,
+    ) -> PortResult<()> {
+        self.moment("signal_container").await;
+        let done = self.fake.signal_container(uid, name, attempt, signal, all).await;
+        self.moment("signal_container").await;
+        done
+    }
+    async fn wait_container(&self, uid: &PodUid, name: &ContainerName, attempt: u32) -> PortResult<Exit> {
+        self.fake.wait_container(uid, name, attempt).await
+    }
+    async fn remove_container(&self, uid: &PodUid, name: &ContainerName, attempt: u32) -> PortResult<()> {
+        self.moment("remove_container").await;
+        let done = self.fake.remove_container(uid, name, attempt).await;
+        self.moment("remove_container").await;
+        done
+    }
+    async fn kill_pod_cgroup(&self, uid: &PodUid) -> PortResult<()> {
+        self.moment("kill_pod_cgroup").await;
+        self.fake.kill_pod_cgroup(uid).await
+    }
+    async fn remove_sandbox(&self, uid: &PodUid) -> PortResult<()> {
+        self.moment("remove_sandbox").await;
+        let done = self.fake.remove_sandbox(uid).await;
+        self.moment("remove_sandbox").await;
+        done
+    }
+    async fn remove_logs(&self, uid: &PodUid) -> PortResult<()> {
+        self.moment("remove_logs").await;
+        self.fake.remove_logs(uid).await
+    }
+    fn cannot_set(&self, _uid: &PodUid) -> Vec<(ContainerName, String)> {
+        self.inner().wishes.clone()
+    }
+}
+
+impl Images for Machine {
+    async fn ensure(&self, reference: &str, policy: PullPolicy) -> PortResult<ImageHandle> {
+        let takes = self.inner().image_takes;
+        if !takes.is_zero() {
+            tokio::time::sleep(takes).await;
+        }
+        self.moment("ensure").await;
+        self.fake.ensure(reference, policy).await
+    }
+}
+
+impl Volumes for Machine {
+    async fn list(&self) -> PortResult<Vec<PodUid>> {
+        self.moment("list").await;
+        Volumes::list(&self.fake).await
+    }
+    async fn observe(&self, uid: &PodUid) -> PortResult<(bool, bool)> {
+        self.moment("observe").await;
+        Volumes::observe(&self.fake, uid).await
+    }
+    async fn prepare(&self, pod: &PodContext) -> PortResult<()> {
+        self.moment("prepare").await;
+        let done = self.fake.prepare(pod).await;
+        self.moment("prepare").await;
+        done
+    }
+    async fn mounts(&self, pod: &PodContext, container: &ContainerName) -> PortResult<Vec<BindMount>> {
+        self.fake.mounts(pod, container).await
+    }
+    async fn remove(&self, uid: &PodUid) -> PortResult<()> {
+        self.moment("remove_volumes").await;
+        let done = Volumes::remove(&self.fake, uid).await;
+        self.moment("remove_volumes").await;
+        done
+    }
+}
+
+impl Records for Machine {
+    async fn load(&self) -> PortResult<Vec<Stored>> {
+        self.moment("load").await;
+        self.fake.load().await
+    }
+    async fn save_identity(&self, identity: &PodIdentity) -> PortResult<()> {
+        self.moment("save_identity").await;
+        let done = self.fake.save_identity(identity).await;
+        self.moment("save_identity").await;
+        done
+    }
+    async fn save_progress(&self, uid: &PodUid, progress: &Progress) -> PortResult<()> {
+        self.moment("save_progress").await;
+        let done = self.fake.save_progress(uid, progress).await;
+        self.moment("save_progress").await;
+        done
+    }
+    async fn remove(&self, uid: &PodUid) -> PortResult<()> {
+        self.moment("forget").await;
+        let done = Records::remove(&self.fake, uid).await;
+        let name = self.name(uid);
+        self.inner().order.push(format!("forget {name}"));
+        self.moment("forget").await;
+        done
+    }
+}
+
+impl Host for Machine {
+    fn now(&self) -> Now {
+        let passed = {
+            let mut inner = self.inner();
+            let passed = inner.agreed.elapsed().as_millis() as u64;
+            inner.agreed += Duration::from_millis(passed);
+            passed
+        };
+        if passed > 0 {
+            self.fake.pass(passed);
+        }
+        self.fake.now()
+    }
+    fn boot_id(&self) -> BootId {
+        self.fake.boot_id()
+    }
+    fn new_pod_uid(&self) -> PodUid {
+        self.fake.new_pod_uid()
+    }
+    fn random(&self) -> u64 {
+        self.fake.random()
+    }
+}
+
+impl Adapters for Machine {
+    type Runtime = Self;
+    type Images = Self;
+    type Volumes = Self;
+    type Records = Self;
+    type Host = Self;
+    type Telemetry = NoTelemetry;
+
+    fn runtime(&self) -> &Self {
+        self
+    }
+    fn images(&self) -> &Self {
+        self
+    }
+    fn volumes(&self) -> &Self {
+        self
+    }
+    fn records(&self) -> &Self {
+        self
+    }
+    fn host(&self) -> &Self {
+        self
+    }
+    fn telemetry(&self) -> &NoTelemetry {
+        &NoTelemetry
+    }
+}

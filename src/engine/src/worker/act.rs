@@ -1,0 +1,192 @@
+//! Carries actions out through the ports.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pinnace_api::ContainerName;
+use pinnace_api::pod::Container;
+use pinnace_core::host::Host;
+use pinnace_core::pod::Action;
+use pinnace_core::ports::{
+    ContainerRequest, ImageHandle, Images, PodRuntime, PortError, PortResult, Records, Telemetry, Volumes,
+};
+use pinnace_core::resources;
+
+use super::PodWorker;
+use super::turn::{OrderChanged, Turn};
+use crate::adapters::Adapters;
+
+const SIGTERM: i32 = 15;
+const SIGKILL: i32 = 9;
+/// An image that takes longer to be found is not there yet: others may start meanwhile.
+const IMAGE_AT_ONCE: Duration = Duration::from_millis(100);
+
+/// What an action leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Done {
+    /// Go on.
+    Next,
+    /// The order changed, and the action was given up: ask again.
+    GivenUp,
+    /// The pod is `Removed`: the worker ends.
+    Removed,
+}
+
+impl From<OrderChanged> for Done {
+    fn from(_: OrderChanged) -> Self {
+        Done::GivenUp
+    }
+}
+
+/// Whether the action makes something that a pod which shall end needs no more.
+fn makes(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::CreateSandbox { .. }
+            | Action::PrepareVolumes
+            | Action::CreateContainer { .. }
+            | Action::StartContainer { .. }
+    )
+}
+
+impl<A: Adapters> PodWorker<A> {
+    /// Carries actions out until one fails; the failure is noted for the next plan.
+    pub(super) async fn act(&mut self, actions: &[Action]) -> Done {
+        let shared = Arc::clone(&self.shared);
+        let mut turn = Turn::new(&shared.starts, self.desired.clone());
+        for action in actions {
+            if makes(action) && turn.take().await.is_err() {
+                return Done::GivenUp;
+            }
+            tracing::debug!(uid = %self.context.uid, ?action, "act");
+            match self.execute(action, &mut turn).await {
+                Ok(Done::Next) => self.record.succeeded(action),
+                Ok(done) => return done,
+                Err(error) => {
+                    self.note_failure(action, &error);
+                    break;
+                }
+            }
+        }
+        Done::Next
+    }
+
+    fn note_failure(&mut self, action: &Action, error: &PortError) {
+        self.report_failure(action, error);
+        let now = self.shared.adapters.host().now();
+        let policy = self.shared.settings.borrow().policy;
+        self.record
+            .failed(action, error.reason, error.chain(), &policy, now);
+    }
+
+    async fn execute(&mut self, action: &Action, turn: &mut Turn<'_>) -> PortResult<Done> {
+        let adapters = Arc::clone(&self.shared.adapters);
+        let (runtime, uid) = (adapters.runtime(), &self.context.uid);
+        match action {
+            Action::SaveProgress(progress) => {
+                adapters.records().save_progress(uid, progress).await?;
+                self.record.progress = progress.clone();
+            }
+            Action::SaveFinished(finished) => {
+                let mut identity = self.record.identity.clone();
+                identity.finished = Some(finished.clone());
+                adapters.records().save_identity(&identity).await?;
+                self.record.identity = identity;
+            }
+            Action::CreateSandbox { attempt } => {
+                let identity = &self.record.identity;
+                runtime.create_sandbox(&self.context, identity, *attempt).await?;
+            }
+            Action::PrepareVolumes => adapters.volumes().prepare(&self.context).await?,
+            Action::CreateContainer { name, attempt } => return self.create(name, *attempt, turn).await,
+            Action::StartContainer { name, attempt } => {
+                runtime.start_container(uid, name, *attempt).await?;
+                self.tell_started(name, *attempt);
+            }
+            Action::StopContainer { name, attempt } => {
+                self.tell_stopping(name);
+                runtime
+                    .signal_container(uid, name, *attempt, SIGTERM, false)
+                    .await?;
+            }
+            Action::KillContainer { name, attempt } => {
+                self.tell_killing(name);
+                runtime
+                    .signal_container(uid, name, *attempt, SIGKILL, true)
+                    .await?;
+            }
+            Action::KillPodCgroup => runtime.kill_pod_cgroup(uid).await?,
+            Action::RemoveContainer { name, attempt } => {
+                runtime.remove_container(uid, name, *attempt).await?;
+            }
+            Action::NoteExit { name, attempt, exit } => self.tell_exit(name, *attempt, exit),
+            Action::RemoveSandbox => runtime.remove_sandbox(uid).await?,
+            Action::RemoveVolumes => adapters.volumes().remove(uid).await?,
+            Action::RemoveLogs => runtime.remove_logs(uid).await?,
+            Action::ForgetRecord => {
+                adapters.records().remove(uid).await?;
+                return Ok(Done::Removed);
+            }
+        }
+        Ok(Done::Next)
+    }
+
+    async fn create(&mut self, name: &ContainerName, attempt: u32, turn: &mut Turn<'_>) -> PortResult<Done> {
+        let containers = &self.context.pod.spec.containers;
+        // The plan names the spec's containers only.
+        let Some(container) = containers.iter().find(|one| one.name == *name).cloned() else {
+            return Ok(Done::Next);
+        };
+        let image = match self.image(&container, turn).await {
+            Ok(image) => image?,
+            Err(changed) => return Ok(changed.into()),
+        };
+        self.tell_image(&container);
+        let adapters = Arc::clone(&self.shared.adapters);
+        let mounts = adapters.volumes().mounts(&self.context, name).await?;
+        let settings = self.shared.settings.borrow().clone();
+        let request = ContainerRequest {
+            name: name.clone(),
+            attempt,
+            mounts,
+            cgroup: resources::container_values(&container, &settings.cgroup),
+            oom_score_adj: resources::oom_score_adj(self.context.qos, &container, settings.memory_capacity),
+            log: settings.log,
+            env: container.env,
+            image: image.clone(),
+        };
+        adapters
+            .runtime()
+            .create_container(&self.context, &request)
+            .await?;
+        self.images.insert(name.clone(), image);
+        self.tell_created(name);
+        Ok(Done::Next)
+    }
+
+    /// Finds or gets the image; while that lasts, others may start.
+    async fn image(
+        &mut self,
+        container: &Container,
+        turn: &mut Turn<'_>,
+    ) -> Result<PortResult<ImageHandle>, OrderChanged> {
+        // What comes from here on may be the image: it is tried again then, should it be missing now.
+        self.images_changed.mark_unchanged();
+        let images = self.shared.adapters.images();
+        let mut ensured = std::pin::pin!(images.ensure(&container.image, container.image_pull_policy));
+        if let Ok(found) = tokio::time::timeout(IMAGE_AT_ONCE, &mut ensured).await {
+            return Ok(found);
+        }
+        turn.give_up();
+        let got = turn.unless_changed(ensured).await?;
+        turn.take().await?;
+        Ok(got)
+    }
+
+    /// Tells the metrics that a container was started again.
+    pub(super) fn count_restart(&self, attempt: u32) {
+        if attempt > 0 {
+            self.shared.adapters.telemetry().container_restarted();
+        }
+    }
+}

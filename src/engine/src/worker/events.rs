@@ -1,0 +1,231 @@
+//! What people are told of a pod: events and log lines, in the kubelet's words where it has them.
+
+use std::collections::BTreeMap;
+
+use pinnace_api::pod::Container;
+use pinnace_api::{ContainerName, ObjectKey};
+use pinnace_core::event::{Event, EventType};
+use pinnace_core::host::Host;
+use pinnace_core::pod::{Action, Exit, FailedStep, FailureReason};
+use pinnace_core::ports::{PodRuntime, PortError, Telemetry};
+
+use super::PodWorker;
+use crate::adapters::Adapters;
+use crate::board::PodView;
+
+/// What was told once, so that it is not told at every look.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// The wait before a restart, or for an image: the waiting reason, and the restarts or tries before it.
+    back_offs: BTreeMap<ContainerName, (String, u32)>,
+    /// The newest end of each container.
+    exits: BTreeMap<ContainerName, u32>,
+}
+
+impl<A: Adapters> PodWorker<A> {
+    fn event(&self, kind: EventType, reason: &str, message: String) {
+        let meta = &self.context.pod.meta;
+        let object = ObjectKey {
+            kind: "Pod".to_owned(),
+            namespace: meta.namespace.clone(),
+            name: meta.name.clone(),
+        };
+        let at = self.shared.adapters.host().now().wall;
+        self.shared.board.record(Event {
+            kind,
+            reason: reason.to_owned(),
+            message,
+            object,
+            at,
+        });
+    }
+
+    fn normal(&self, reason: &str, message: String) {
+        self.event(EventType::Normal, reason, message);
+    }
+
+    fn warning(&self, reason: &str, message: String) {
+        self.event(EventType::Warning, reason, message);
+    }
+
+    /// The image is there.
+    pub(super) fn tell_image(&self, container: &Container) {
+        let image = &container.image;
+        self.normal(
+            "Pulled",
+            format!("Container image {image:?} already present on machine"),
+        );
+    }
+
+    pub(super) fn tell_created(&self, name: &ContainerName) {
+        self.normal("Created", format!("Created container: {name}"));
+    }
+
+    /// A container runs; what this host could not give it is told once for each start.
+    pub(super) fn tell_started(&self, name: &ContainerName, attempt: u32) {
+        self.normal("Started", format!("Started container {name}"));
+        self.count_restart(attempt);
+        let wishes = self.shared.adapters.runtime().cannot_set(&self.context.uid);
+        for (_, wish) in wishes.into_iter().filter(|(of, _)| of == name) {
+            self.warning(
+                "CannotSet",
+                format!("Container {name} runs without all that it asks for: {wish}"),
+            );
+        }
+    }
+
+    pub(super) fn tell_stopping(&self, name: &ContainerName) {
+        self.normal("Killing", format!("Stopping container {name}"));
+    }
+
+    /// The stop signal did not do, or there is no time for one.
+    pub(super) fn tell_killing(&self, name: &ContainerName) {
+        let Some(termination) = &self.record.progress.terminating else {
+            return;
+        };
+        if !termination.signalled.contains(name) {
+            self.tell_stopping(name);
+        } else if !termination.killed.contains_key(name) {
+            let message = format!("Container {name} did not terminate in its grace period and is killed");
+            self.warning("ExceededGracePeriod", message);
+        }
+    }
+
+    /// A container ended; its end may come here again until it is recorded, and is told once.
+    pub(super) fn tell_exit(&mut self, name: &ContainerName, attempt: u32, exit: &Exit) {
+        if self.told.exits.get(name).is_some_and(|newest| *newest >= attempt) {
+            return;
+        }
+        self.told.exits.insert(name.clone(), attempt);
+        tracing::info!(
+            pod = %self.context.pod.meta.name, namespace = %self.context.pod.meta.namespace,
+            uid = %self.context.uid, container = %name, attempt, code = exit.code, reason = %exit.reason,
+            "container ended"
+        );
+        if exit.reason == "OOMKilled" {
+            self.shared.board.count_oom_kill(&self.context.uid, name);
+            let message = format!("Container {name} was killed because it used more memory than its limit");
+            self.warning("OOMKilling", message);
+        }
+    }
+
+    /// A container waits for its restart, or for its image: told once for each wait.
+    pub(super) fn tell_back_offs(&mut self, view: &PodView) {
+        for status in &view.status.container_statuses {
+            let Some(waiting) = &status.state.waiting else {
+                continue;
+            };
+            let tries = self
+                .record
+                .failures
+                .get(&status.name)
+                .map_or(0, |failure| failure.tries);
+            let wait = match waiting.reason.as_str() {
+                "CrashLoopBackOff" => (waiting.reason.clone(), status.restart_count),
+                "ImagePullBackOff" => (waiting.reason.clone(), tries),
+                _ => continue,
+            };
+            if self.told.back_offs.get(&status.name) == Some(&wait) {
+                continue;
+            }
+            if wait.0 == "CrashLoopBackOff" {
+                let meta = &self.context.pod.meta;
+                let (pod, namespace, uid) = (&meta.name, &meta.namespace, &self.context.uid);
+                let pod = format!("{pod}_{namespace}({uid})");
+                let message = format!(
+                    "Back-off restarting failed container {} in pod {pod}",
+                    status.name
+                );
+                self.warning("BackOff", message);
+            } else if let Some(container) = self.spec_of(&status.name) {
+                self.normal("BackOff", format!("Back-off pulling image {:?}", container.image));
+            }
+            self.told.back_offs.insert(status.name.clone(), wait);
+        }
+    }
+
+    fn spec_of(&self, name: &ContainerName) -> Option<&Container> {
+        let containers = &self.context.pod.spec.containers;
+        containers.iter().find(|container| container.name == *name)
+    }
+
+    /// An action failed.
+    pub(super) fn report_failure(&self, action: &Action, error: &PortError) {
+        self.log(error);
+        let message = error.chain();
+        let container = action.container().and_then(|name| self.spec_of(name));
+        match (action.step(), error.reason, container) {
+            (FailedStep::End, ..) => self.warning("FailedKillPod", format!("error killing pod: {message}")),
+            (FailedStep::Save, ..) => self.warning("FailedSync", format!("error syncing pod: {message}")),
+            (_, FailureReason::FailedMount, _) => self.warning("FailedMount", message),
+            (_, FailureReason::FailedCreatePodSandBox, _) => {
+                let message = format!("Failed to create pod sandbox: {message}");
+                self.warning("FailedCreatePodSandBox", message);
+            }
+            (_, reason, Some(container)) => self.report_container(reason, container, &message),
+            (_, _, None) => self.warning("Failed", format!("Error: {message}")),
+        }
+    }
+
+    fn report_container(&self, reason: FailureReason, container: &Container, message: &str) {
+        let image = &container.image;
+        match reason {
+            FailureReason::ErrImageNeverPull => {
+                let text = format!("Container image {image:?} is not present with pull policy of Never");
+                self.warning("ErrImageNeverPull", text);
+            }
+            FailureReason::ErrImagePull => {
+                self.warning("Failed", format!("Failed to pull image {image:?}: {message}"));
+            }
+            FailureReason::InvalidImageName => {
+                let text = format!("Failed to apply default image tag {image:?}: {message}");
+                self.warning("InspectFailed", text);
+            }
+            FailureReason::ImageInspectError => {
+                self.warning(
+                    "InspectFailed",
+                    format!("Failed to inspect image {image:?}: {message}"),
+                );
+            }
+            _ => return self.warning("Failed", format!("Error: {message}")),
+        }
+        self.warning("Failed", format!("Error: {}", reason.as_str()));
+    }
+
+    /// The host could not be asked about the pod.
+    pub(super) fn report_look(&self, error: &PortError) {
+        self.log(error);
+        let message = format!("error determining status: {}", error.chain());
+        self.warning("FailedSync", message);
+    }
+
+    /// The pod's identity could not be written.
+    pub(super) fn report_unsaved(&self, error: &PortError) {
+        self.log(error);
+        self.warning("FailedSync", format!("error syncing pod: {}", error.chain()));
+    }
+
+    /// Plan follows plan, and the pod does not come to rest.
+    pub(super) fn report_unrest(&self, slow_rounds: u32, actions: &[Action]) {
+        if slow_rounds.is_power_of_two() {
+            tracing::error!(uid = %self.context.uid, slow_rounds, ?actions, "the pod does not come to rest");
+        }
+    }
+
+    /// The worker itself failed, and is started again.
+    pub(crate) fn report_panic(&self) {
+        let meta = &self.context.pod.meta;
+        tracing::error!(pod = %meta.name, namespace = %meta.namespace, uid = %self.context.uid,
+            "the pod's worker panicked, and is started again");
+        self.shared.adapters.telemetry().error("work on a pod");
+        let message = "error syncing pod: the worker panicked, and is started again".to_owned();
+        self.warning("FailedSync", message);
+    }
+
+    fn log(&self, error: &PortError) {
+        let meta = &self.context.pod.meta;
+        tracing::warn!(pod = %meta.name, namespace = %meta.namespace, uid = %self.context.uid,
+            reason = ?error.reason, "{}", error.chain());
+        self.shared.adapters.telemetry().error(error.operation);
+    }
+}
