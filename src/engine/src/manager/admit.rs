@@ -89,6 +89,10 @@ impl<A: Adapters> Manager<A> {
                 verdict,
                 since: now,
             };
+            if waiting.is_refused() && waiting.origin.owner.is_some() {
+                // Its controller was asked before, and will want to know.
+                self.daemonsets.wake_at = Some(now.boot);
+            }
             self.waiting.insert(name, waiting);
             return;
         }

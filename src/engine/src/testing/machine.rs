@@ -2,6 +2,7 @@
 //! each call, the agent may be killed at any of them, and its clock is tokio's.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub struct Machine {
     pub fake: FakeHost,
     /// Told when the calls that were granted are used up.
     pub killed: Notify,
+    /// How often anybody looked at the clock: what spins does so all the time.
+    looks: AtomicU64,
     inner: Mutex<Inner>,
 }
 
@@ -48,6 +51,7 @@ impl Machine {
         Self {
             fake: FakeHost::new(),
             killed: Notify::new(),
+            looks: AtomicU64::new(0),
             inner: Mutex::new(Inner {
                 agreed: Instant::now(),
                 calls_left: None,
@@ -70,6 +74,13 @@ impl Machine {
         let mut inner = self.inner();
         inner.agreed = Instant::now();
         inner.calls_left = calls_left;
+    }
+
+    /// Looks at the clock while `waiting` goes on.
+    pub async fn looks_during(&self, waiting: impl Future<Output = ()>) -> u64 {
+        let before = self.looks.load(Ordering::Relaxed);
+        waiting.await;
+        self.looks.load(Ordering::Relaxed) - before
     }
 
     pub fn panic_at(&self, call: &'static str) {
@@ -129,15 +140,15 @@ impl Machine {
         }
     }
 
-    /// A pod's predecessor of the same name must be gone entirely.
+    /// A pod's predecessor of the same name must be gone, as far as the host can tell whose it is.
     async fn has_no_namesake(&self, uid: &PodUid, identity: &PodIdentity) {
         let name = (identity.namespace.clone(), identity.name.clone());
         self.inner().names.insert(uid.clone(), name.clone());
         for other in PodRuntime::list(&self.fake).await.unwrap() {
-            let mut inner = self.inner();
-            if other != *uid && inner.names.get(&other) == Some(&name) {
+            let known = self.fake.stored_identity(&other).await.unwrap();
+            if other != *uid && known.is_some_and(|it| (it.namespace, it.name) == name) {
                 let breach = format!("{uid} starts while {other} of the same name is there");
-                inner.breaches.push(breach);
+                self.inner().breaches.push(breach);
             }
         }
     }
@@ -283,6 +294,7 @@ impl Records for Machine {
 
 impl Host for Machine {
     fn now(&self) -> Now {
+        self.looks.fetch_add(1, Ordering::Relaxed);
         let passed = {
             let mut inner = self.inner();
             let passed = inner.agreed.elapsed().as_millis() as u64;

@@ -95,7 +95,7 @@ async fn a_stranger_on_the_host_is_cleared_only_when_every_source_has_listed() {
     machine.fake.reboot(false);
     assert_eq!(
         PodRuntime::list(&machine.fake).await.unwrap(),
-        [uid.clone()],
+        std::slice::from_ref(&uid),
         "logs and volumes"
     );
 

@@ -1,4 +1,11 @@
 //! What the manager and its workers promise, on a machine in memory and with a clock that jumps.
 
+mod admission;
 mod adoption;
+mod daemonsets;
+mod drain;
 mod edits;
+mod history;
+mod size;
+mod taints;
+mod trouble;
