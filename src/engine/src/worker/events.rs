@@ -74,6 +74,11 @@ impl<A: Adapters> PodWorker<A> {
         }
     }
 
+    /// The pod is ended for good because of what it does to the node.
+    pub(super) fn tell_evicted(&self, message: String) {
+        self.warning("Evicted", message);
+    }
+
     pub(super) fn tell_stopping(&self, name: &ContainerName) {
         self.normal("Killing", format!("Stopping container {name}"));
     }

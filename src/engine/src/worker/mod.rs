@@ -7,6 +7,7 @@
 
 mod act;
 mod events;
+mod limits;
 mod rest;
 mod settings;
 mod shared;
@@ -32,6 +33,7 @@ use crate::adapters::Adapters;
 use crate::board::Look;
 use act::Done;
 use events::Told;
+use limits::Limits;
 use waiters::Waiters;
 
 pub use settings::Settings;
@@ -67,6 +69,7 @@ pub struct PodWorker<A> {
     /// Counts changes of the image store: what waits for an image tries at once.
     images_changed: watch::Receiver<u64>,
     told: Told,
+    limits: Limits,
 }
 
 /// Told when a worker has seen its pod for the first time, for readiness.
@@ -101,6 +104,7 @@ impl<A: Adapters> PodWorker<A> {
             images: BTreeMap::new(),
             images_changed,
             told: Told::default(),
+            limits: Limits::default(),
         }
     }
 
@@ -127,6 +131,7 @@ impl<A: Adapters> PodWorker<A> {
             }
             waiters.follow(&self.shared.adapters, &self.context.uid, &observed);
             let now = self.shared.adapters.host().now();
+            let desired = self.within_limits(desired, &observed, now).await;
             let plan = self.plan(&desired, &observed, now).await;
             self.publish(&desired, &observed);
             if plan.actions.is_empty() {
@@ -183,7 +188,8 @@ impl<A: Adapters> PodWorker<A> {
         }
         let policy = self.shared.settings.borrow().policy;
         let mut plan = pod::plan(desired, observed, &self.record, &policy, now);
-        plan.wake_at = [plan.wake_at, again_at].into_iter().flatten().min();
+        let measure_at = self.limits.wake_at(desired);
+        plan.wake_at = [plan.wake_at, again_at, measure_at].into_iter().flatten().min();
         plan
     }
 

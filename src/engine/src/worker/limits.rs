@@ -1,0 +1,70 @@
+//! `sizeLimit` of an emptyDir on disk: measured while the pod runs; a pod past it is evicted.
+//!
+//! Only pods that have such a limit are measured, as often as the kubelet does.
+
+use pinnace_api::pod::{PodSpec, VolumeSource};
+use pinnace_core::pod::{Desired, Observed};
+use pinnace_core::ports::Volumes;
+use pinnace_core::time::{BootMillis, Now};
+
+use super::PodWorker;
+use crate::adapters::Adapters;
+
+/// Between two measurements; the kubelet's housekeeping of local storage.
+const INTERVAL_MILLIS: u64 = 10_000;
+const EVICTED: &str = "Evicted";
+
+/// What is kept between two measurements.
+#[derive(Debug, Default)]
+pub(super) struct Limits {
+    next: BootMillis,
+    /// The kubelet's sentence, once the pod was found past a limit.
+    exceeded: Option<String>,
+}
+
+impl Limits {
+    /// When to measure next; `None` where nothing is to be measured.
+    pub fn wake_at(&self, desired: &Desired) -> Option<BootMillis> {
+        matches!(desired, Desired::Run(pod) if has_limit(&pod.spec)).then_some(self.next)
+    }
+}
+
+fn has_limit(spec: &PodSpec) -> bool {
+    let limited = |source: &VolumeSource| {
+        matches!(
+            source,
+            VolumeSource::EmptyDir {
+                memory: false,
+                size_limit: Some(_)
+            }
+        )
+    };
+    spec.volumes.iter().any(|volume| limited(&volume.source))
+}
+
+impl<A: Adapters> PodWorker<A> {
+    /// What is wanted of the pod, its own limits included.
+    pub(super) async fn within_limits(&mut self, desired: Desired, observed: &Observed, now: Now) -> Desired {
+        let due = self.limits.wake_at(&desired).is_some_and(|at| at <= now.boot);
+        if due {
+            self.limits.next = now.boot.after(INTERVAL_MILLIS);
+        }
+        if due && observed.volumes_ready && self.limits.exceeded.is_none() {
+            match self.shared.adapters.volumes().exceeded(&self.context).await {
+                Ok(exceeded) => self.limits.exceeded = exceeded,
+                Err(error) => self.report_look(&error),
+            }
+            if let Some(message) = self.limits.exceeded.clone() {
+                self.tell_evicted(message);
+            }
+        }
+        match (&self.limits.exceeded, desired) {
+            (Some(message), Desired::Run(pod)) => Desired::Evict {
+                pod,
+                reason: EVICTED.to_owned(),
+                message: message.clone(),
+            },
+            (_, desired) => desired,
+        }
+    }
+}
