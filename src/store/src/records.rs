@@ -58,7 +58,26 @@ impl RecordStore {
                 found.extend(self.load_one(&path)?);
             }
         }
+        self.clear_left_over();
         Ok(found)
+    }
+
+    /// An agent that was killed while it removed a pod's records left the progress alone, which no identity
+    /// and nothing else on the host belongs to.
+    fn clear_left_over(&self) {
+        let directory = self.layout.run().join("pods");
+        for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
+            let uid = entry.file_name().to_str().and_then(|uid| PodUid::new(uid).ok());
+            let Some(uid) = uid.filter(|uid| !self.identity_path(uid).exists()) else {
+                continue;
+            };
+            self.clear_stale_progress(&uid);
+            let mut left = std::fs::read_dir(entry.path()).into_iter().flatten().flatten();
+            if left.all(|file| file.file_name() == PROGRESS) {
+                clear_stale(&self.progress_path(&uid));
+                let _ = std::fs::remove_dir(entry.path());
+            }
+        }
     }
 
     /// `None` where the file went away meanwhile.

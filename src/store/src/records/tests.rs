@@ -141,6 +141,23 @@ async fn a_pods_run_directory_stays_while_another_uses_it() {
 }
 
 #[tokio::test]
+async fn what_a_killed_removal_left_of_a_pod_is_cleared_and_what_another_uses_stays() {
+    let place = Place::new();
+    let progress = Progress::new(BootId("b".to_owned()));
+    for text in ["kept", "left", "used"] {
+        place.store.save_progress(&uid(text), &progress).await.unwrap();
+    }
+    place.store.save_identity(&identity("kept")).await.unwrap();
+    std::fs::create_dir(place.store.layout.pod_run("used").join("sandbox")).unwrap();
+    std::fs::create_dir(place.store.layout.pod_run("empty")).unwrap();
+    assert_eq!(place.store.load().await.unwrap().len(), 1);
+    let pods = place.store.layout.run().join("pods");
+    assert_eq!(place.names(&pods), ["kept", "used"]);
+    assert!(place.store.progress_path(&uid("kept")).exists());
+    assert!(place.store.progress_path(&uid("used")).exists());
+}
+
+#[tokio::test]
 async fn a_crash_before_the_rename_leaves_the_old_record_and_nothing_else() {
     let place = Place::new();
     place.store.save_identity(&identity("a")).await.unwrap();
