@@ -10,10 +10,13 @@
     reason = "a test ends where it finds a fault"
 )]
 
+pub mod http;
 pub mod images;
 pub mod leaks;
 pub mod manifest;
 pub mod node;
+pub mod process;
+pub mod sample;
 pub mod wait;
 
 pub use node::Node;

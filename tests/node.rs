@@ -154,6 +154,15 @@ impl Node {
         self.command(arguments).stdin(Stdio::null()).output().unwrap()
     }
 
+    /// Starts `pinnace` with its standard output to be read.
+    pub fn following(&self, arguments: &[&str]) -> Child {
+        self.command(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
     /// Runs `pinnace`, which must succeed, and answers what it printed.
     #[track_caller]
     pub fn prints(&self, arguments: &[&str]) -> String {
