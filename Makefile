@@ -8,7 +8,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 DESTDIR ?=
 PREFIX ?= /usr
 
-.PHONY: help build demo test check bench audit deb install deps-build deps-run deps-test clean
+.PHONY: help build demo test test-deb test-vm check bench audit deb install deps-build deps-run deps-test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -37,7 +37,17 @@ audit: ## licences and advisories of every dependency (installs cargo-deny where
 
 deb: build ## build the Debian package (installs cargo-deb where it is missing)
 	command -v cargo-deb >/dev/null || $(CARGO) install --locked cargo-deb
-	$(CARGO) deb --no-build -p pinnace --output $(TARGET)/debian/
+	packaging/deps deb
+	$(CARGO) deb --no-build --locked -p pinnace --output $(TARGET)/debian/ \
+		$(if $(DEBEMAIL),--maintainer "$(DEBFULLNAME) <$(DEBEMAIL)>")
+
+test-deb: deb ## install, upgrade, remove and purge the package in a Debian root of its own
+	tests/deb-root "$$(ls -t $(TARGET)/debian/pinnace_*.deb | head -n 1)"
+
+test-vm: deps-build ## cgroup v2, the systemd unit and a reboot, in a virtual machine (emulated where there is no KVM)
+	packaging/deps vm
+	$(CARGO) build --locked -p pinnace -p pinnace-shim
+	TARGET=$(TARGET) tests/vm/cgroup-v2
 
 install: build ## install program, shim, unit and default configuration under DESTDIR
 	install -D -m 0755 $(TARGET)/release/pinnace $(DESTDIR)$(PREFIX)/bin/pinnace
