@@ -68,7 +68,8 @@ fn try_in(
     with_seccomp: bool,
 ) -> Result<(), ProbeError> {
     let root = bundle.join("rootfs");
-    file::create_dir_all(&root, 0o755)?;
+    // crun opens /dev before it mounts anything there.
+    file::create_dir_all(&root.join("dev"), 0o755)?;
     // Created only, so never executed: that it may be executed is all that is looked at.
     let command = root.join("probe");
     file::write_replace(&command, b"#!/probe\n", 0o755)?;

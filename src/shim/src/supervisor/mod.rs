@@ -87,6 +87,7 @@ pub struct Supervisor {
     scratch: Scratch,
     scratch_used: Option<Instant>,
     serial: u32,
+    machine_ends: bool,
     ending: bool,
 }
 
@@ -117,11 +118,12 @@ impl Supervisor {
             scratch: Scratch::default(),
             scratch_used: None,
             serial: 0,
+            machine_ends: false,
             ending: false,
         })
     }
 
-    /// Serves until a Shutdown.
+    /// Serves until a Shutdown, or until the machine's.
     pub fn run(mut self) -> Result<(), Errno> {
         while !self.ending {
             let timeout = self.until_next_timer();

@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
 use super::Supervisor;
 use super::calls::not_found;
 use super::connection::Ticket;
-use super::task::{Exit, ProcessKey};
+use super::task::{Exit, ProcessKey, Task};
 use crate::oci;
 use crate::protocol::events::{TaskExit, TaskOom};
 use crate::protocol::task::TaskStatus;
@@ -87,14 +87,24 @@ impl Supervisor {
         let mut asked_to_end = false;
         while let Ok(Some(signal)) = self.signals.read_signal() {
             asked_to_end |= signal.ssi_signo != libc::SIGCHLD.cast_unsigned();
+            self.machine_ends |= is_of_shutdown(signal.ssi_signo, signal.ssi_pid);
         }
         self.reap();
-        if asked_to_end {
+        if self.machine_ends && self.nothing_runs() {
+            self.ending = true;
+        } else if asked_to_end {
             match self.tasks.is_empty() {
                 true => self.ending = true,
                 false => self.note("told to end by a signal, but there are tasks"),
             }
         }
+    }
+
+    fn nothing_runs(&self) -> bool {
+        let ended = |task: &Task| {
+            !task.init.is_running() && task.execs.values().all(|exec| !exec.process.is_running())
+        };
+        self.operations.is_empty() && self.tasks.values().all(ended)
     }
 
     fn reap(&mut self) {
@@ -308,6 +318,12 @@ impl Operation {
             (_, text) => Status::new(Code::Unknown, format!("OCI runtime {verb} failed: {text}")),
         })
     }
+}
+
+/// Process 1 sends it to all when the machine goes down, and waits for the end of all; at other times no unit
+/// of ours has it signal a shim.
+fn is_of_shutdown(signal: u32, sender: u32) -> bool {
+    signal == libc::SIGTERM.cast_unsigned() && sender == 1
 }
 
 /// What runc, crun and youki say of a process that is gone.
