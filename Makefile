@@ -19,9 +19,11 @@ build: deps-build ## build target/release/pinnace and pinnace-shim
 demo: build deps-run ## run the example manifests on a node of their own, and leave nothing behind
 	TARGET=$(TARGET) packaging/demo/run
 
-test: deps-build deps-run deps-test ## all tests, those that need root included
+test: deps-build deps-run deps-test ## all tests, those that need root and a virtual machine included
 	$(CARGO) build --locked -p pinnace -p pinnace-shim
 	$(CARGO) test --locked --workspace --no-fail-fast
+	packaging/deps vm
+	TARGET=$(TARGET) tests/vm/cgroup-v2
 
 check: deps-build ## format, lints, documentation
 	$(CARGO) fmt --all --check
@@ -44,7 +46,7 @@ deb: build ## build the Debian package (installs cargo-deb where it is missing)
 test-deb: deb ## install, upgrade, remove and purge the package in a Debian root of its own
 	tests/deb-root "$$(ls -t $(TARGET)/debian/pinnace_*.deb | head -n 1)"
 
-test-vm: deps-build ## cgroup v2, the systemd unit and a reboot, in a virtual machine (emulated where there is no KVM)
+test-vm: deps-build ## the part of the tests that needs a machine of its own: cgroup v2, the unit, a reboot (2 minutes)
 	packaging/deps vm
 	$(CARGO) build --locked -p pinnace -p pinnace-shim
 	TARGET=$(TARGET) tests/vm/cgroup-v2
