@@ -46,7 +46,7 @@ fn is_v2() -> bool {
     Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
 }
 
-fn limited(name: &str, resources: Value) -> Value {
+fn limited(name: &str, resources: &Value) -> Value {
     with(shell(name, GO_ON), json!({"resources": resources}))
 }
 
@@ -69,7 +69,7 @@ fn the_kernel_has_the_limits_of_a_container_and_of_its_pod() {
         "web.json",
         &pod(
             "web",
-            json!({"containers": [limited("one", one), limited("two", two)]}),
+            json!({"containers": [limited("one", &one), limited("two", &two)]}),
         ),
     );
     let running = node.wait_running("web");
@@ -160,7 +160,7 @@ fn limits_alone_make_a_guaranteed_pod_whose_requests_are_its_limits() {
     let limits = json!({"limits": {"cpu": "200m", "memory": "48Mi"}});
     node.lay(
         "web.json",
-        &pod("web", json!({"containers": [limited("one", limits)]})),
+        &pod("web", json!({"containers": [limited("one", &limits)]})),
     );
     let running = node.wait_running("web");
     assert_eq!(running["status"]["qosClass"], "Guaranteed");
