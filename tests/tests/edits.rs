@@ -100,8 +100,13 @@ fn a_broken_edit_leaves_the_pod_as_it_is() {
     node.lay("web.yaml", &manifest("first").replace("image:", "imaeg:"));
     wait_until_read(&node, "later");
     assert_eq!(instance(&node), first);
-    let events = node.events();
-    assert!(events.contains("imaeg"), "{events}");
+    let node_says = node.prints(&["describe", "node"]);
+    let manifests = node.path("etc/pinnace/manifests/web.yaml");
+    let told = format!(
+        "  error: {}:9: Pod default/web: spec.containers[0].imaeg: ",
+        manifests.display()
+    );
+    assert!(node_says.contains(&told), "{node_says}");
     node.drain_and_find_nothing();
 }
 

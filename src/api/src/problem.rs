@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// How much a problem weighs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub enum Severity {
     /// The object is noted, but has no effect here.
     Note,
@@ -14,7 +14,7 @@ pub enum Severity {
 }
 
 /// One finding about a document.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Problem {
     /// How much it weighs.
     pub severity: Severity,

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use pinnace_api::Problem;
 use pinnace_server::Client;
 use serde_json::Value;
 
@@ -18,6 +19,9 @@ pub async fn run(client: &Client, args: &DescribeArgs, out: &mut impl Write) -> 
         (None, resource) => return Err(GetError::NoName(place(resource).1)),
     };
     print_fields(&object, out)?;
+    if args.resource == Resource::Node {
+        print_problems(&client.get("/v1/problems").await?, out)?;
+    }
     let (kind, name) = (text(&object, "/kind"), text(&object, "/metadata/name"));
     let namespace = text(&object, "/metadata/namespace");
     let events = fetch(client, Resource::Events, None).await?;
@@ -43,6 +47,24 @@ pub async fn run(client: &Client, args: &DescribeArgs, out: &mut impl Write) -> 
     } else {
         writeln!(out, "Events:")?;
         table.print(out)?;
+    }
+    Ok(())
+}
+
+/// What is wrong with the node's manifests, as `validate` says it.
+fn print_problems(list: &Value, out: &mut impl Write) -> Result<(), GetError> {
+    let problems = items(list)
+        .into_iter()
+        .filter_map(|problem| serde_json::from_value::<Problem>(problem).ok())
+        .collect::<Vec<_>>();
+    if problems.is_empty() {
+        writeln!(out, "Manifest problems:  <none>")?;
+        return Ok(());
+    }
+    writeln!(out, "Manifest problems:")?;
+    for problem in &problems {
+        write!(out, "  ")?;
+        super::validate::print(problem, out)?;
     }
     Ok(())
 }
