@@ -27,7 +27,10 @@ fn a_pod_past_the_limit_of_its_empty_dir_is_evicted_and_stays_listed_until_its_m
     });
     assert_eq!(status["reason"], "Evicted");
     let said = status["message"].as_str().unwrap();
-    assert_eq!(said, "Usage of EmptyDir volume \"scratch\" exceeds the limit \"1Mi\". ");
+    assert_eq!(
+        said,
+        "Usage of EmptyDir volume \"scratch\" exceeds the limit \"1Mi\". "
+    );
     assert!(node.events().contains("Evicted"), "{}", node.events());
     node.take_away("greedy.yaml");
     node.wait_gone("greedy");

@@ -107,13 +107,15 @@ fn cut_power(node: &mut Node) {
     std::fs::remove_dir_all(root.join("run/pinnace")).unwrap();
 }
 
+fn boots(node: &Node, uid: &str) -> usize {
+    let path = node.path("var/lib/pinnace/volumes").join(uid).join("data/boots");
+    std::fs::read_to_string(path).unwrap_or_default().lines().count()
+}
+
 #[test]
 fn after_a_power_cut_the_same_pods_begin_another_sandbox() {
     let mut node = Node::started();
-    let mut keeper = pod(
-        "keeper",
-        "cat /data/boots 2>/dev/null; echo one >> /data/boots; exec sleep 1000000",
-    );
+    let mut keeper = pod("keeper", "echo one >> /data/boots; exec sleep 1000000");
     keeper["spec"]["volumes"] = json!([{"name": "data", "emptyDir": {}}]);
     keeper["spec"]["containers"][0]["volumeMounts"] = json!([{"name": "data", "mountPath": "/data"}]);
     let mut done = pod("done", "exit 3");
@@ -121,6 +123,9 @@ fn after_a_power_cut_the_same_pods_begin_another_sandbox() {
     node.lay("keeper.json", &keeper.to_string());
     node.lay("done.json", &done.to_string());
     let before = node.wait_running("keeper");
+    wait_for("the first boot's line", || {
+        (boots(&node, &uid(&before)) == 1).then_some(())
+    });
     let process = Process::now(node.pid("keeper", "main"));
     let ended = node.wait_pod("done", "its end", |pod| {
         (pod["status"]["phase"] == "Failed").then(|| pod.clone())
@@ -131,16 +136,9 @@ fn after_a_power_cut_the_same_pods_begin_another_sandbox() {
     assert_eq!(before["metadata"], after["metadata"]);
     assert_ne!(Process::now(node.pid("keeper", "main")), process);
     // An emptyDir on disk is the pod's for as long as the pod is this node's.
-    assert_eq!(
-        std::fs::read_to_string(
-            node.path("var/lib/pinnace/volumes")
-                .join(uid(&after))
-                .join("data/boots")
-        )
-        .map(|text| text.lines().count())
-        .ok(),
-        Some(2)
-    );
+    wait_for("the second boot's line", || {
+        (boots(&node, &uid(&after)) == 2).then_some(())
+    });
     let still = node.pod("done").unwrap();
     assert_eq!(still["metadata"]["uid"], ended["metadata"]["uid"]);
     assert_eq!(still["status"]["phase"], "Failed");
