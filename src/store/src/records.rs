@@ -41,6 +41,43 @@ impl RecordStore {
         self.layout.pod_run(uid.as_str()).join(PROGRESS)
     }
 
+    /// The whole records as they are on disk, for whoever only looks: nothing is set aside, cleared or written,
+    /// and an agent that runs meanwhile is not disturbed. Damaged records are left out.
+    pub async fn read(&self) -> PortResult<Vec<(PodIdentity, Option<Progress>)>> {
+        let object = shown(&self.layout.pod_records());
+        self.aside("read the records in", object, Self::read_all).await
+    }
+
+    fn read_all(&self) -> Result<Vec<(PodIdentity, Option<Progress>)>, StoreError> {
+        let directory = self.layout.pod_records();
+        let entries = match std::fs::read_dir(&directory).doing_on("list", &directory) {
+            Ok(entries) => entries,
+            Err(error) if error.is_not_found() => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let name = entry.doing_on("list", &directory)?.file_name();
+            if file::is_temporary(&name) || !is_record(&name) {
+                continue;
+            }
+            let Some(uid) = uid_of(&name) else { continue };
+            let bytes = match file::read_limited(&directory.join(&name), RECORD_MAX) {
+                Ok(bytes) => bytes,
+                Err(error) if error.is_not_found() || is_damage(&error) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            if let Ok(identity) = read_identity(&uid, &bytes) {
+                let progress = file::read_limited(&self.progress_path(&uid), RECORD_MAX);
+                found.push((
+                    identity,
+                    progress.ok().and_then(|bytes| read_progress(&bytes).ok()),
+                ));
+            }
+        }
+        Ok(found)
+    }
+
     fn load_all(&self) -> Result<Vec<Stored>, StoreError> {
         let directory = self.layout.pod_records();
         let entries = match std::fs::read_dir(&directory).doing_on("list", &directory) {

@@ -127,6 +127,27 @@ async fn what_was_saved_is_loaded_and_what_was_removed_is_gone() {
 }
 
 #[tokio::test]
+async fn who_only_reads_changes_nothing() {
+    let place = Place::new();
+    let store = &place.store;
+    assert!(store.read().await.unwrap().is_empty());
+    store.save_identity(&identity("a")).await.unwrap();
+    store.save_progress(&uid("a"), &progress("boot")).await.unwrap();
+    let temporary = place.record(".pinnace-1-2.tmp");
+    for path in [place.record("bad.json"), temporary] {
+        std::fs::write(path, b"{").unwrap();
+    }
+    let before = place.names(&store.layout.pod_records());
+    assert_eq!(before.len(), 3);
+    assert_eq!(
+        store.read().await.unwrap(),
+        [(identity("a"), Some(progress("boot")))]
+    );
+    assert_eq!(place.names(&store.layout.pod_records()), before);
+    assert!(!store.layout.state().join("damaged").exists());
+}
+
+#[tokio::test]
 async fn a_pods_run_directory_stays_while_another_uses_it() {
     let place = Place::new();
     place
