@@ -42,6 +42,7 @@ struct Inner {
     image_takes: Duration,
     names: BTreeMap<PodUid, (Namespace, ObjectName)>,
     wishes: Vec<(ContainerName, String)>,
+    exceeded: Option<String>,
     breaches: Vec<String>,
     order: Vec<String>,
 }
@@ -59,6 +60,7 @@ impl Machine {
                 image_takes: Duration::ZERO,
                 names: BTreeMap::new(),
                 wishes: Vec::new(),
+                exceeded: None,
                 breaches: Vec::new(),
                 order: Vec::new(),
             }),
@@ -94,6 +96,11 @@ impl Machine {
     pub fn cannot_set(&self, container: &str, wish: &str) {
         let name = ContainerName::new(container).unwrap();
         self.inner().wishes.push((name, wish.to_owned()));
+    }
+
+    /// Volumes hold more than their limits from now on.
+    pub fn overfill(&self, message: &str) {
+        self.inner().exceeded = Some(message.to_owned());
     }
 
     /// All breaches of what the ports and the engine promise.
@@ -262,6 +269,10 @@ impl Volumes for Machine {
         let done = Volumes::remove(&self.fake, uid).await;
         self.moment("remove_volumes").await;
         done
+    }
+    async fn exceeded(&self, _pod: &PodContext) -> PortResult<Option<String>> {
+        self.moment("exceeded").await;
+        Ok(self.inner().exceeded.clone())
     }
 }
 

@@ -3,7 +3,7 @@
 //! Only pods that have such a limit are measured, as often as the kubelet does.
 
 use pinnace_api::pod::{PodSpec, VolumeSource};
-use pinnace_core::pod::{Desired, Observed};
+use pinnace_core::pod::{Desired, Observed, Record};
 use pinnace_core::ports::Volumes;
 use pinnace_core::time::{BootMillis, Now};
 
@@ -24,8 +24,10 @@ pub(super) struct Limits {
 
 impl Limits {
     /// When to measure next; `None` where nothing is to be measured.
-    pub fn wake_at(&self, desired: &Desired) -> Option<BootMillis> {
-        matches!(desired, Desired::Run(pod) if has_limit(&pod.spec)).then_some(self.next)
+    pub fn wake_at(&self, desired: &Desired, record: &Record) -> Option<BootMillis> {
+        let is_over = record.identity.finished.is_some() || record.progress.terminating.is_some();
+        let measured = matches!(desired, Desired::Run(pod) if has_limit(&pod.spec));
+        (measured && !is_over).then_some(self.next)
     }
 }
 
@@ -45,7 +47,8 @@ fn has_limit(spec: &PodSpec) -> bool {
 impl<A: Adapters> PodWorker<A> {
     /// What is wanted of the pod, its own limits included.
     pub(super) async fn within_limits(&mut self, desired: Desired, observed: &Observed, now: Now) -> Desired {
-        let due = self.limits.wake_at(&desired).is_some_and(|at| at <= now.boot);
+        let due_at = self.limits.wake_at(&desired, &self.record);
+        let due = due_at.is_some_and(|at| at <= now.boot);
         if due {
             self.limits.next = now.boot.after(INTERVAL_MILLIS);
         }

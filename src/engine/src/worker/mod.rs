@@ -188,7 +188,7 @@ impl<A: Adapters> PodWorker<A> {
         }
         let policy = self.shared.settings.borrow().policy;
         let mut plan = pod::plan(desired, observed, &self.record, &policy, now);
-        let measure_at = self.limits.wake_at(desired);
+        let measure_at = self.limits.wake_at(desired, &self.record);
         plan.wake_at = [plan.wake_at, again_at, measure_at].into_iter().flatten().min();
         plan
     }

@@ -5,7 +5,7 @@ use pinnace_core::fake::{Break, Extent, Op, sample};
 use pinnace_core::pod::FailureReason;
 use pinnace_core::pod::status::PodPhase;
 
-use crate::testing::{Agent, Machine, on_host, pass, pod, settle};
+use crate::testing::{Agent, Machine, on_host, pass, pod, pod_with, settle};
 
 fn start() -> (Arc<Machine>, Agent) {
     let machine = Arc::new(Machine::new());
@@ -202,6 +202,37 @@ async fn a_dead_supervisor_is_noticed_without_being_asked() {
         machine.fake.started(&uid),
         [(sample::name("c"), 0, 1), (sample::name("c"), 1, 1)]
     );
+    assert_eq!(machine.breaches(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_outgrows_its_volume_is_evicted_and_stays_listed_as_failed() {
+    let (machine, agent) = start();
+    let limited = pod_with("web", "a:1", ", volumes: [{name: v, emptyDir: {sizeLimit: 1Mi}}]");
+    agent.list(std::slice::from_ref(&limited)).await;
+    pass(60).await;
+    assert_eq!(agent.running(), ["web"]);
+    machine.overfill("too much");
+    pass(11).await;
+    let status = agent.pod("web").status.clone();
+    assert_eq!(
+        (status.phase, status.reason.as_deref()),
+        (PodPhase::Failed, Some("Evicted"))
+    );
+    assert_eq!(status.message.as_deref(), Some("too much"));
+    let uid = agent.uid("web");
+    agent.kill().await;
+    let next = Agent::start(&machine);
+    next.list(&[limited]).await;
+    assert_eq!(
+        (next.uid("web"), next.running().len()),
+        (uid, 0),
+        "it never runs again"
+    );
+    let looks = machine.looks_during(pass(3600)).await;
+    assert!(looks < 5, "an idle node looked {looks} times");
+    next.list(&[]).await;
+    assert_eq!(on_host(&machine).await, []);
     assert_eq!(machine.breaches(), Vec::<String>::new());
 }
 
