@@ -35,7 +35,7 @@ use pinnace_runtime::{Runtime, RuntimeConfig};
 use pinnace_server::{ControlServer, MetricsLimits, MetricsServer, bind_tcp};
 use pinnace_store::RecordStore;
 use pinnace_sys::cgroup::Cgroups;
-use pinnace_sys::{Layout, file};
+use pinnace_sys::{Layout, file, process};
 use pinnace_volumes::NodeVolumes;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -54,6 +54,11 @@ pub use bundles::chain;
 
 /// A file that was not renamed in counts as whole when it was not written for this long.
 const SETTLE: Duration = Duration::from_millis(100);
+/// Threads for calls that wait for the disk: more of them start pods no faster, and hold
+/// memory. Scrapes may take half of them at most (`MetricsLimits::scrapes`).
+const BLOCKING_THREADS: usize = 32;
+/// Heaps of the allocator, one for each thread that runs the loops.
+const MALLOC_ARENAS: i32 = 2;
 /// Deliveries and orders that may wait.
 const QUEUE: usize = 16;
 
@@ -125,6 +130,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, AgentError> {
 
 /// Runs the agent until a signal ends it.
 pub fn run(layout: Layout, args: &AgentArgs) -> Result<(), AgentError> {
+    process::bound_malloc_arenas(MALLOC_ARENAS);
     tracing_subscriber::fmt()
         .with_max_level(args.log_level)
         .with_writer(io::stderr)
@@ -161,6 +167,7 @@ pub fn run(layout: Layout, args: &AgentArgs) -> Result<(), AgentError> {
     })?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()?;
     let ended = runtime.block_on(serve(layout, args, config, reloader));

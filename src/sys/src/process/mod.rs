@@ -17,6 +17,18 @@ use crate::file;
 /// The most that `/proc/PID/stat` and the like may hold.
 const PROC_FILE_MAX: u64 = 64 * 1024;
 
+/// Bounds how many arenas the C library's allocator keeps: each holds memory back for threads that come and
+/// go. To be called before threads are started; elsewhere than under glibc it does nothing.
+pub fn bound_malloc_arenas(arenas: i32) {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt takes two plain numbers, and M_ARENA_MAX only bounds what later allocations may make.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, arenas);
+    }
+    #[cfg(not(target_env = "gnu"))]
+    let _ = arenas;
+}
+
 /// What `/proc/PID/stat` tells of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessStat {
