@@ -177,6 +177,7 @@ impl NodeFace for AgentFace {
                     .map_err(|_| gone())?;
             }
         }
+        self.adapters.remove_unused_groups(&self.board).await;
         Ok(json!({"drained": true}))
     }
 

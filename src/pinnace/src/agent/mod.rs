@@ -234,7 +234,7 @@ async fn serve(
     tokio::spawn(Arc::clone(&adapters.bundles).run());
     let shared = Shared {
         adapters: Arc::clone(&adapters),
-        board,
+        board: Arc::clone(&board),
         settings: settings.subscribe(),
         starts: Semaphore::new(starts_at_once()),
     };
@@ -254,6 +254,7 @@ async fn serve(
         tracing::warn!(%error, "systemd was not told");
     }
     follow_signals(&mut asked, &reloader, &orders, manager).await;
+    adapters.remove_unused_groups(&board).await;
     let _ = notify("STOPPING=1");
     Ok(())
 }
