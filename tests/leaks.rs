@@ -3,6 +3,15 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+/// Folders of the node in every cgroup hierarchy, those of its own included, which are there as long as a pod is.
+pub fn cgroup_folders(root: &Path) -> Vec<PathBuf> {
+    let mut hierarchies = entries(Path::new("/sys/fs/cgroup"));
+    hierarchies.push(PathBuf::from("/sys/fs/cgroup"));
+    let name = cgroup_folder(root);
+    let folders = hierarchies.iter().map(|hierarchy| hierarchy.join(&name));
+    folders.filter(|path| path.exists()).collect()
+}
+
 /// Everything of a node that outlives processes, and the processes.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Traces {

@@ -50,9 +50,19 @@ pub fn descriptors(pid: i32) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
 }
 
-/// How many threads a process has.
-pub fn threads(pid: i32) -> usize {
-    std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().count()
+/// How many threads a process has: those of tokio's pool, which come and go with work that waits for the
+/// disk, and all others.
+pub fn threads(pid: i32) -> (usize, usize) {
+    let mut counts = (0, 0);
+    for task in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten() {
+        let name = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+        if name.starts_with("tokio") {
+            counts.0 += 1;
+        } else {
+            counts.1 += 1;
+        }
+    }
+    counts
 }
 
 /// Processes in the cgroups of the node with this root.
