@@ -27,6 +27,9 @@ use crate::cli::{ExecArgs, Resource};
 /// How often is looked whether the command has read its input.
 const UNREAD_INTERVAL: Duration = Duration::from_millis(5);
 
+/// How the name of a command's directory of streams begins, below the node's `run`.
+pub const STREAMS_PREFIX: &str = "exec-";
+
 /// Why the program could not be run, or its streams not be carried.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecError {
@@ -115,7 +118,7 @@ impl Streams {
     fn make(layout: &Layout, args: &ExecArgs) -> Result<Self, ExecError> {
         let parent = layout.run();
         let directory = tempfile::Builder::new()
-            .prefix("exec-")
+            .prefix(STREAMS_PREFIX)
             .tempdir_in(&parent)
             .map_err(|source| ExecError::Fifo { path: parent, source })?;
         let make = |name: &str| -> Result<PathBuf, ExecError> {

@@ -68,14 +68,8 @@ pub fn run(
     };
     // The current file is opened before the list is made: a rotation in between loses nothing.
     let mut followed = Followed::open(logs.current(instance))?;
-    for path in logs.all(instance)? {
-        if followed.is(&path) {
-            break;
-        }
-        let Ok(file) = File::open(&path) else { continue };
-        let mut lines = BufReader::with_capacity(64 << 10, file);
-        reader.drain(&path, &mut lines, &mut Vec::new(), &mut tail, out)?;
-    }
+    let all = logs.all(instance)?;
+    reader.drain_before(&followed, &all, &mut tail, out)?;
     followed.drain(&mut reader, &mut tail, out)?;
     tail.flush(&mut reader.printer, out)?;
     if args.follow && !args.previous {
@@ -99,11 +93,9 @@ fn follow(
     for look in 1_u32.. {
         let ended = look % LOOKS_PER_QUESTION == 0 && !runs(logs, instance);
         followed.drain(reader, &mut tail, out)?;
-        let current = logs.current(instance);
-        if !followed.is(&current) && current.exists() {
+        if !followed.is(&logs.current(instance)) {
             followed.drain(reader, &mut tail, out)?;
-            followed = Followed::open(current)?;
-            followed.drain(reader, &mut tail, out)?;
+            followed = catch_up(logs, instance, followed, reader, &mut tail, out)?;
         }
         out.flush().map_err(LogsError::Write)?;
         if ended {
@@ -112,6 +104,33 @@ fn follow(
         std::thread::sleep(FOLLOW_INTERVAL);
     }
     Ok(())
+}
+
+/// Goes on to the current file, past all that were begun and rotated away since the followed one was current.
+fn catch_up(
+    logs: &ContainerLogs,
+    instance: u32,
+    followed: Followed,
+    reader: &mut Reader,
+    tail: &mut Tail,
+    out: &mut impl Write,
+) -> Result<Followed, LogsError> {
+    let mut current = match Followed::open(logs.current(instance)) {
+        // Between the two steps of a rotation there is none.
+        Err(LogsError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            return Ok(followed);
+        }
+        opened => opened?,
+    };
+    let all = logs.all(instance)?;
+    // Where it is not listed it has been removed, and all that was older before it.
+    let newer = all
+        .iter()
+        .position(|path| followed.is(path))
+        .map_or(0, |at| at + 1);
+    reader.drain_before(&current, all.get(newer..).unwrap_or_default(), tail, out)?;
+    current.drain(reader, tail, out)?;
+    Ok(current)
 }
 
 /// The current file, known by its inode: it keeps it when it is rotated away.
@@ -151,6 +170,27 @@ struct Reader {
 }
 
 impl Reader {
+    /// Hands on what is in those of `all`, listed by age, that are older than `current`.
+    fn drain_before(
+        &mut self,
+        current: &Followed,
+        all: &[PathBuf],
+        tail: &mut Tail,
+        out: &mut impl Write,
+    ) -> Result<(), LogsError> {
+        for path in all {
+            // Under the name of the current file there may be a newer one by now.
+            if current.is(path) || *path == current.path {
+                break;
+            }
+            // The oldest may have been removed since they were listed.
+            let Ok(file) = File::open(path) else { continue };
+            let mut lines = BufReader::with_capacity(64 << 10, file);
+            self.drain(path, &mut lines, &mut Vec::new(), tail, out)?;
+        }
+        Ok(())
+    }
+
     /// Hands every whole line on; half a line stays in `half` for the next time.
     fn drain(
         &mut self,
