@@ -143,7 +143,8 @@ impl Node {
         std::fs::read_to_string(self.path("agent.log")).unwrap_or_default()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// `pinnace` with these arguments, not yet run.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(images::program("pinnace"));
         command.arg("--root").arg(self.root()).args(arguments);
         command
