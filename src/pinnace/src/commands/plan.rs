@@ -10,7 +10,6 @@ use pinnace_core::admission::{self, Accounted, Verdict};
 use pinnace_core::config::NodeConfig;
 use pinnace_core::controllers::daemonset::{self, FailedBackoff};
 use pinnace_core::node::{HostFacts, Node};
-use pinnace_core::ports::{Records, Stored};
 use pinnace_core::time::BootMillis;
 use pinnace_engine::source::Item;
 use pinnace_engine::source::files::Files;
@@ -128,13 +127,7 @@ fn verdict(pod: &pinnace_api::Pod, node: &Node, running: &mut Vec<Accounted>, pr
 
 async fn present(layout: &Layout) -> Result<Present, PlanError> {
     let mut present = Present::default();
-    if !layout.pod_records().exists() {
-        return Ok(present);
-    }
-    for stored in RecordStore::new(layout.clone()).load().await? {
-        let Stored::Whole(identity, _) = stored else {
-            continue;
-        };
+    for (identity, _) in RecordStore::new(layout.clone()).read().await? {
         match identity.origin.owner {
             Some(owner) => {
                 present.owned.insert(owner, identity.origin.revision);
