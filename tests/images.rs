@@ -31,14 +31,41 @@ pub fn program(name: &str) -> PathBuf {
     path
 }
 
-/// An archive of the tests' image.
-pub fn busybox() -> PathBuf {
+/// The folder of images that are made once, held alone: tests of several processes ask for them.
+fn made_once() -> (PathBuf, Flock<File>) {
     let folder = programs().join("test-images");
     std::fs::create_dir_all(&folder).unwrap();
     let lock = File::create(folder.join("lock")).unwrap();
-    let _lock = Flock::lock(lock, FlockArg::LockExclusive)
+    let lock = Flock::lock(lock, FlockArg::LockExclusive)
         .map_err(|(_, errno)| errno)
         .unwrap();
+    (folder, lock)
+}
+
+/// Archives of the images that the example manifests ask for, made from Debian's packages.
+pub fn examples() -> [PathBuf; 2] {
+    let (folder, _lock) = made_once();
+    let archives = ["node-exporter.tar", "fluentd.tar"].map(|name| folder.join("examples").join(name));
+    if archives.iter().all(|archive| archive.exists()) {
+        return archives;
+    }
+    let script = repository().join("packaging/demo/images.sh");
+    let made = Command::new(script)
+        .arg(folder.join("examples"))
+        .output()
+        .unwrap();
+    assert!(
+        made.status.success(),
+        "images.sh: {}{}",
+        String::from_utf8_lossy(&made.stdout),
+        String::from_utf8_lossy(&made.stderr)
+    );
+    archives
+}
+
+/// An archive of the tests' image.
+pub fn busybox() -> PathBuf {
+    let (folder, _lock) = made_once();
     let archive = folder.join("busybox.tar");
     if archive.exists() {
         return archive;

@@ -119,6 +119,11 @@ fn what_keeps_ending_is_in_crash_loop_back_off_and_its_first_restart_comes_at_on
     assert_eq!(status["lastState"]["terminated"]["reason"], "Error");
     assert_eq!(waiting["status"]["phase"], "Running", "so says the kubelet too");
     assert!(node.prints(&["get", "pods"]).contains("CrashLoopBackOff"));
+    wait_for("the back-off's event", || {
+        let events = node.events();
+        let told = format!("Back-off restarting failed container one in pod web_default({uid})");
+        (events.contains("BackOff") && events.contains(&told)).then_some(())
+    });
     node.drain_and_find_nothing();
 }
 
