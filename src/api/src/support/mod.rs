@@ -3,6 +3,8 @@
 //! Every field of a document is looked up in [`table`]: it is in the model, or it is reported. What the table
 //! does not know is refused, so that a field of a newer Kubernetes is never passed over.
 
+#[cfg(test)]
+mod page;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,89 @@
+//! `docs/FIELDS.md`, written from the table, so that the page cannot say anything else than the node does.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::Effect;
+use super::table::TYPES;
+
+const HEAD: &str = "# Fields
+
+What this node does with each field of a Pod or DaemonSet. The page is made from the table that the node itself asks
+(`src/api/src/support/table.rs`); `BLESS=1 cargo test -p pinnace-api --lib support` writes it anew.
+
+- **enforced**: the field does what Kubernetes says it does.
+- **→ Type**: its own fields are listed under that type.
+- **no effect**: it is accepted with a warning that gives the reason; the pod runs well without.
+- **refused**: the object is not taken, since the pod would behave wrongly if the field were passed over.
+
+A value in brackets is accepted in silence, being what Kubernetes defaults to or what the node does anyway. So is a field
+that is null, or an empty text or list. A field that no list names is refused as unknown.
+";
+
+fn page() -> String {
+    let mut page = HEAD.to_owned();
+    for (name, fields) in TYPES {
+        let _ = write!(
+            page,
+            "\n## {}\n\n| field | here | |\n| --- | --- | --- |\n",
+            title(name)
+        );
+        for (field, effect) in *fields {
+            let (here, note) = words(*effect);
+            let _ = writeln!(page, "| {field} | {here} | {note} |");
+        }
+    }
+    page
+}
+
+fn title(name: &str) -> &str {
+    if name == "TemplateMeta" {
+        "ObjectMeta of a template"
+    } else {
+        name
+    }
+}
+
+fn words(effect: Effect) -> (String, String) {
+    let listed = |values: &[&str]| {
+        let quoted: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
+        quoted.join(", ")
+    };
+    let bracketed = |values: &[&str]| match values {
+        [] => String::new(),
+        values => format!(" ({})", listed(values)),
+    };
+    match effect {
+        Effect::Held => ("enforced".to_owned(), String::new()),
+        Effect::Into(inner) => {
+            let title = title(inner);
+            let anchor = title.to_lowercase().replace(' ', "-");
+            (format!("→ [{title}](#{anchor})"), String::new())
+        }
+        Effect::Inert(silent, reason) => (format!("no effect{}", bracketed(silent)), reason.to_owned()),
+        Effect::Refused(silent) => (format!("refused{}", bracketed(silent)), String::new()),
+        Effect::Choice {
+            silent,
+            inert,
+            reason,
+        } => (
+            format!("refused{}", bracketed(silent)),
+            format!("{}: no effect, {reason}", listed(inert)),
+        ),
+    }
+}
+
+/// Compares with the page in `docs/`, or writes it where `BLESS` is set.
+#[test]
+fn the_page_of_fields_says_what_the_table_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/FIELDS.md");
+    let page = page();
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap();
+    assert!(
+        written == page,
+        "docs/FIELDS.md is out of date; BLESS=1 writes it anew"
+    );
+}
