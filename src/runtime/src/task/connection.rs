@@ -17,7 +17,8 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Frames that wait to be written before callers have to wait themselves.
 const QUEUE_LEN: usize = 64;
-const READ_LEN: usize = 16 << 10;
+/// Answers are small, and each pod has such a buffer.
+const READ_LEN: usize = 2 << 10;
 /// Longest path of a socket that the kernel takes.
 const MAX_SOCKET_PATH: usize = 107;
 
