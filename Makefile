@@ -8,7 +8,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 DESTDIR ?=
 PREFIX ?= /usr
 
-.PHONY: help build demo test test-deb test-vm check bench audit deb install deps-build deps-run deps-test clean
+.PHONY: help build demo test test-deb test-vm check bench audit deb install deps-build deps-run deps-test deps-bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -30,8 +30,8 @@ check: deps-build ## format, lints, documentation
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
 
-bench: build deps-run ## measure the budgets beside what a user would run instead; rewrites docs/SPECIFICATION.md
-	TARGET=$(TARGET) packaging/bench/run
+bench: build deps-run deps-bench ## measure the budgets beside what a user would run instead; rewrites docs/SPECIFICATION.md
+	TARGET=$(TARGET) packaging/bench/run $(BENCH_FLAGS)
 
 audit: ## licences and advisories of every dependency (installs cargo-deny where it is missing)
 	command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
@@ -68,6 +68,9 @@ deps-run:
 
 deps-test:
 	@packaging/deps test
+
+deps-bench:
+	@packaging/deps bench
 
 clean: ## remove what cargo built
 	$(CARGO) clean

@@ -1,0 +1,91 @@
+"""What the bench asks the host: processes' memory and CPU, traces of a pod, facts of the machine."""
+
+import os
+import platform
+import subprocess
+import time
+from pathlib import Path
+
+
+def output(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def first_line(*command):
+    lines = output(*command).splitlines()
+    return lines[0] if lines else ""
+
+
+def pss_kib(pid):
+    """Proportional set size, as `grep ^Pss: /proc/PID/smaps_rollup` shows it."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    raise RuntimeError(f"no Pss of process {pid}")
+
+
+def cpu_seconds(pid):
+    """Time on a CPU of all threads that a process has or had: its CPU clock.
+
+    It is the sum of /proc/PID/task/*/schedstat, to which the kernel adds what threads that ended had used.
+    """
+    clock = (~pid << 3) | 2
+    return time.clock_gettime_ns(clock) / 1e9
+
+
+def is_alive(pid):
+    """Whether a process is there, and not merely waiting to be reaped by the machine's init."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def processes(wanted):
+    """Process ids whose argument list `wanted` accepts."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            arguments = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if wanted(arguments):
+            found.append(int(entry.name))
+    return found
+
+
+def mount_points(needle):
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return [line.split()[4] for line in lines if needle in line.split()[4]]
+
+
+def cgroup_folders(needle):
+    """Cgroup folders of every hierarchy whose path holds `needle`."""
+    found = []
+    for top, folders, _ in os.walk("/sys/fs/cgroup"):
+        found += [os.path.join(top, name) for name in folders if needle in name]
+    return found
+
+
+def machine():
+    return {
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "kernel": platform.release(),
+        "cpus": os.cpu_count(),
+        "cgroup": "v2" if Path("/sys/fs/cgroup/cgroup.controllers").exists() else "v1",
+        "load": " ".join(f"{load:.2f}" for load in os.getloadavg()),
+    }
+
+
+def wait_until(what, seconds, ask, pause=0.001):
+    """Asks until the answer is true; answers it."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = ask()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{what}: not within {seconds} s")
+        time.sleep(pause)

@@ -1,0 +1,113 @@
+"""What a pod's start is held against: the OCI runtime alone, run on an equal bundle."""
+
+import json
+import shutil
+import subprocess
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import host
+
+HYBRID = "/sys/fs/cgroup/hugetlb"
+
+
+class Bundle:
+    """A copy of a running pod's bundle: its specification, a root file system of the same layers."""
+
+    def __init__(self, node, template):
+        self.runtime = node.runtime
+        self.marks = node.marks
+        self.folder = node.root / "oci"
+        self.state = node.run / "oci-state"
+        for name in ("rootfs", "upper", "work"):
+            (self.folder / name).mkdir(parents=True)
+        self.state.mkdir()
+        theirs = node.run / f"pinnace/pods/{node.uid(template)}/sandbox/c/main/0"
+        spec = json.loads((theirs / "config.json").read_text())
+        spec["root"]["path"] = "rootfs"
+        # The names and the group are its own, of the same kinds.
+        spec["linux"]["cgroupsPath"] = f"/pinnace-bench-{node.root.suffix[1:]}/run"
+        for namespace in spec["linux"]["namespaces"]:
+            namespace.pop("path", None)
+        self.needs_uts(spec)
+        (self.folder / "config.json").write_text(json.dumps(spec))
+        self.mount(theirs / "rootfs")
+
+    @staticmethod
+    def needs_uts(spec):
+        spec.setdefault("hostname", "bench")
+
+    def mount(self, theirs):
+        lines = Path("/proc/self/mountinfo").read_text().splitlines()
+        line = next(line for line in lines if line.split()[4] == str(theirs))
+        options = line.split(" - ")[1].split()[2].split(",")
+        lower = [option.split("=", 1)[1] for option in options if option.startswith("lowerdir")]
+        lower = ":".join(layer.strip(":") for layer in lower)
+        options = f"lowerdir={lower},upperdir={self.folder}/upper,workdir={self.folder}/work"
+        subprocess.run(["mount", "-t", "overlay", "-o", options, "overlay", self.folder / "rootfs"], check=True)
+
+    def command(self, *arguments):
+        return [self.runtime, "--root", self.state, *arguments]
+
+    def start(self):
+        """One `run`, removed again; seconds from its fork to the process's first instruction."""
+        begun = time.monotonic()
+        # Without --detach, as a person would run it.
+        run = self.command("run", "--bundle", self.folder, "bench")
+        running = subprocess.Popen(run, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        try:
+            took = self.marks.wait(1, 20) - begun
+        except RuntimeError:
+            running.kill()
+            raise RuntimeError(f"{self.runtime} run: {running.stderr.read().decode()}") from None
+        subprocess.run(self.command("kill", "bench", "KILL"), check=True)
+        running.wait()
+        running.stderr.close()
+        subprocess.run(self.command("delete", "--force", "bench"), check=False, stderr=subprocess.DEVNULL)
+        return took
+
+    def close(self):
+        subprocess.run(self.command("delete", "--force", "bench"), check=False, stderr=subprocess.DEVNULL)
+        subprocess.run(["umount", self.folder / "rootfs"], check=False)
+        for group in sorted(host.cgroup_folders("pinnace-bench-"), key=len, reverse=True):
+            remove_groups(Path(group))
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def remove_groups(top):
+    """Removes a cgroup folder with all below it."""
+    if not top.is_dir():
+        return
+    for below in [path for path in top.iterdir() if path.is_dir()]:
+        remove_groups(below)
+    top.rmdir()
+
+
+def refuses(runtime):
+    """What the runtime says when it is to run an empty container, if it refuses for the host's cgroups."""
+    if shutil.which(runtime) is None:
+        return f"{runtime} is not installed"
+    unified = Path("/sys/fs/cgroup/unified/cgroup.controllers")
+    if runtime == "crun" and unified.exists() and unified.read_text().strip():
+        return f"version 2 holds {unified.read_text().strip()} beside version 1 (hybrid mode)"
+    return None
+
+
+@contextmanager
+def hugetlb_on_version_1():
+    """Takes the one controller that hybrid mode leaves to cgroup v2, so that crun runs; gives it back at the end."""
+    folder = Path(HYBRID)
+    made = not folder.exists()
+    folder.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "cgroup", "-o", "hugetlb", "cgroup", HYBRID], check=True)
+    try:
+        yield
+    finally:
+        # A hierarchy with groups in it outlives its mount.
+        for group in folder.iterdir():
+            if group.is_dir() and group.name.startswith("pinnace-"):
+                remove_groups(group)
+        subprocess.run(["umount", HYBRID], check=True)
+        if made:
+            folder.rmdir()

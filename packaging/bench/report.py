@@ -1,0 +1,101 @@
+"""The table of the measures, ratios first, and its place in docs/SPECIFICATION.md."""
+
+from statistics import median
+
+import measures
+
+BEGIN = "<!-- begin: written by `make bench` -->"
+END = "<!-- end: written by `make bench` -->"
+
+
+def table(facts, results):
+    rows = []
+    for runtime in ("runc", "crun"):
+        if runtime in results:
+            rows += of_runtime(runtime, results[runtime])
+    rows += of_node(results["runc"], results["sizes"])
+    head = "| what | ratio or value | budget | met | measured | beside | shown by |"
+    lines = [heading(facts, results), "", head, "| --- " * 7 + "|"]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def heading(facts, results):
+    runtimes = ", ".join(results[name]["version"] for name in ("runc", "crun") if name in results)
+    text = (
+        f"{facts['date']}, Linux {facts['kernel']}, {facts['cpus']} CPUs, cgroup {facts['cgroup']}, {runtimes}, "
+        f"node_exporter {results['runc']['exporter']}; load before {facts['load']}, after {facts['load_end']}. "
+        "Medians, with what is compared run in turn."
+    )
+    if facts.get("hybrid"):
+        text += " For crun's rows the hugetlb controller was mounted as cgroup v1 (`--crun-hybrid`)."
+    if facts.get("no_crun"):
+        text += f" No rows for crun: {facts['no_crun']}."
+    return text
+
+
+def row(what, value, budget, met, measured, beside, shown):
+    return (what, value, budget, "yes" if met else "**no**", measured, beside, shown)
+
+
+def of_runtime(runtime, found):
+    pod, alone, gone = median(found["pod"]), median(found["alone"]), median(found["removal"])
+    pods = measures.PODS
+    each = found["hundred"] / pods / alone
+    rows = [
+        row(f"pod start, {runtime}", f"{pod / alone:.2f} × `{runtime} run`", "2 ×", pod <= 2 * alone, spread(found["pod"]),
+            spread(found["alone"]), "`measures.pod_start`, `oci.Bundle.start`"),
+        row(f"{pods} pods from one write, {runtime}", f"{each:.2f} × {pods} × `{runtime} run`", "1 ×", each <= 1,
+            f"{found['hundred']:.2f} s (last process begun at {found['hundred_marked']:.2f} s)",
+            f"{pods} × {milli(alone)}", "`measures.hundred`"),
+        row(f"pod removed to nothing left, {runtime}", f"{gone / alone:.2f} × `{runtime} run`", "3 ×", gone <= 3 * alone,
+            spread(found["removal"]), milli(alone), "`measures.removal`"),
+    ]
+    if found["podman"]:
+        play = median(found["podman"])
+        rows.insert(1, row("pod start beside `podman kube play`", f"{pod / play:.2f} ×", "below 1 ×", pod < play,
+                           milli(pod), spread(found["podman"]), "`podman.Podman.start`"))
+    return rows
+
+
+def of_node(found, sizes):
+    idle, hundred, shim = found["pss_idle"] / 1024, found["pss_hundred"] / 1024, found["pss_shim"] / 1024
+    share = 100 * (found["idle_agent"] + found["idle_shims"])
+    adoption = median(found["adoption"])
+    (wall, cpu), (their_wall, their_cpu) = found["scrape"], found["scrape_same"]
+    default_wall, default_cpu = found["scrape_default"]
+    smaps = "`grep ^Pss: /proc/PID/smaps_rollup`"
+    return [
+        row("agent memory, idle", f"{idle:.1f} MiB", "12 MiB", idle <= 12, "PSS", "", smaps),
+        row("agent memory, 100 pods", f"{hundred:.1f} MiB", "20 MiB", hundred <= 20, "PSS", "", smaps),
+        row("supervisor of a pod", f"{shim:.2f} MiB", "0.6 MiB", shim <= 0.6,
+            f"median PSS of {measures.PODS}; all {found['pss_shims'] / 1024:.1f} MiB", "", smaps),
+        row("CPU with 100 idle pods", f"{share:.3f} % of a core", "0.2 %", share <= 0.2,
+            f"agent {100 * found['idle_agent']:.3f} %, shims {100 * found['idle_shims']:.3f} % over 30 s", "",
+            "`host.cpu_seconds` (`/proc/PID/task/*/schedstat`)"),
+        row("scrape, time", f"{wall / their_wall:.2f} × node_exporter", "0.25 ×", wall <= their_wall / 4, milli(wall),
+            f"{milli(their_wall)} (its defaults: {milli(default_wall)})", "`exporter.scrape`, same collectors"),
+        row("scrape, CPU", f"{cpu / their_cpu:.2f} × node_exporter", "0.25 ×", cpu <= their_cpu / 4, milli(cpu),
+            f"{milli(their_cpu)} (its defaults: {milli(default_cpu)})", "`exporter.scrape`, same collectors"),
+        row("scrape with 100 pods", milli(found["scrape_hundred"][0]), "none", True,
+            f"CPU {milli(found['scrape_hundred'][1])}", "", "`exporter.scrape`"),
+        row("agent killed to 100 pods adopted", milli(adoption), "100 ms", adoption <= 0.1, spread(found["adoption"]), "",
+            "`measures.adoption`"),
+        row("programs, stripped", f"{sum(sizes):.1f} MiB", "15 MiB", sum(sizes) <= 15,
+            f"agent {sizes[0]:.1f}, shim {sizes[1]:.1f}", "", "`ls -l target/release/pinnace*`"),
+    ]
+
+
+def milli(seconds):
+    return f"{1000 * seconds:.1f} ms"
+
+
+def spread(times):
+    return f"{milli(median(times))} ({milli(min(times))} to {milli(max(times))}, n={len(times)})"
+
+
+def write(page, text):
+    """Replaces what stands between the markers."""
+    before, rest = page.read_text().split(BEGIN)
+    _, after = rest.split(END)
+    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
