@@ -31,7 +31,7 @@ check: deps-build ## format, lints, documentation
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
 
 bench: build deps-run deps-bench ## measure the budgets beside what a user would run instead; rewrites docs/SPECIFICATION.md
-	TARGET=$(TARGET) packaging/bench/run $(BENCH_FLAGS)
+	TARGET=$(TARGET) packaging/bench/run
 
 audit: ## licences and advisories of every dependency (installs cargo-deny where it is missing)
 	command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny

@@ -4,12 +4,9 @@ import json
 import shutil
 import subprocess
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import host
-
-HYBRID = "/sys/fs/cgroup/hugetlb"
 
 
 class Bundle:
@@ -22,21 +19,18 @@ class Bundle:
         self.state = node.run / "oci-state"
         for name in ("rootfs", "upper", "work"):
             (self.folder / name).mkdir(parents=True)
+        self.group = f"pinnace-bench-{node.root.suffix[1:]}"
         self.state.mkdir()
         theirs = node.run / f"pinnace/pods/{node.uid(template)}/sandbox/c/main/0"
         spec = json.loads((theirs / "config.json").read_text())
         spec["root"]["path"] = "rootfs"
-        # The names and the group are its own, of the same kinds.
-        spec["linux"]["cgroupsPath"] = f"/pinnace-bench-{node.root.suffix[1:]}/run"
+        # Its namespaces are new ones of the same kinds, its group is its own.
+        spec["linux"]["cgroupsPath"] = f"/{self.group}/run"
         for namespace in spec["linux"]["namespaces"]:
             namespace.pop("path", None)
-        self.needs_uts(spec)
+        spec.setdefault("hostname", "bench")
         (self.folder / "config.json").write_text(json.dumps(spec))
         self.mount(theirs / "rootfs")
-
-    @staticmethod
-    def needs_uts(spec):
-        spec.setdefault("hostname", "bench")
 
     def mount(self, theirs):
         lines = Path("/proc/self/mountinfo").read_text().splitlines()
@@ -61,16 +55,21 @@ class Bundle:
         except RuntimeError:
             running.kill()
             raise RuntimeError(f"{self.runtime} run: {running.stderr.read().decode()}") from None
-        subprocess.run(self.command("kill", "bench", "KILL"), check=True)
+        # The process began before the runtime had noted its state.
+        host.wait_until("the end of the run", 10, self.kill)
         running.wait()
         running.stderr.close()
         subprocess.run(self.command("delete", "--force", "bench"), check=False, stderr=subprocess.DEVNULL)
         return took
 
+    def kill(self):
+        killed = subprocess.run(self.command("kill", "bench", "KILL"), stderr=subprocess.DEVNULL, check=False)
+        return killed.returncode == 0
+
     def close(self):
         subprocess.run(self.command("delete", "--force", "bench"), check=False, stderr=subprocess.DEVNULL)
         subprocess.run(["umount", self.folder / "rootfs"], check=False)
-        for group in sorted(host.cgroup_folders("pinnace-bench-"), key=len, reverse=True):
+        for group in host.cgroup_folders(self.group):
             remove_groups(Path(group))
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -85,29 +84,10 @@ def remove_groups(top):
 
 
 def refuses(runtime):
-    """What the runtime says when it is to run an empty container, if it refuses for the host's cgroups."""
+    """Why the runtime cannot be measured here, if so."""
     if shutil.which(runtime) is None:
         return f"{runtime} is not installed"
     unified = Path("/sys/fs/cgroup/unified/cgroup.controllers")
     if runtime == "crun" and unified.exists() and unified.read_text().strip():
         return f"version 2 holds {unified.read_text().strip()} beside version 1 (hybrid mode)"
     return None
-
-
-@contextmanager
-def hugetlb_on_version_1():
-    """Takes the one controller that hybrid mode leaves to cgroup v2, so that crun runs; gives it back at the end."""
-    folder = Path(HYBRID)
-    made = not folder.exists()
-    folder.mkdir(exist_ok=True)
-    subprocess.run(["mount", "-t", "cgroup", "-o", "hugetlb", "cgroup", HYBRID], check=True)
-    try:
-        yield
-    finally:
-        # A hierarchy with groups in it outlives its mount.
-        for group in folder.iterdir():
-            if group.is_dir() and group.name.startswith("pinnace-"):
-                remove_groups(group)
-        subprocess.run(["umount", HYBRID], check=True)
-        if made:
-            folder.rmdir()

@@ -27,8 +27,6 @@ def heading(facts, results):
         f"node_exporter {results['runc']['exporter']}; load before {facts['load']}, after {facts['load_end']}. "
         "Medians, with what is compared run in turn."
     )
-    if facts.get("hybrid"):
-        text += " For crun's rows the hugetlb controller was mounted as cgroup v1 (`--crun-hybrid`)."
     if facts.get("no_crun"):
         text += f" No rows for crun: {facts['no_crun']}."
     return text
