@@ -83,13 +83,13 @@ pub fn run(
         stderr: streams.stderr.clone(),
     };
     let carried = streams.carry();
-    let answer = runtime.block_on(client.exec(&request));
-    drop(raw);
-    let answer = answer?;
+    let answer = runtime.block_on(client.exec(&request))?;
     for thread in carried {
         // A thread that panicked has said so on stderr.
         let _ = thread.join();
     }
+    // Only now: what the program printed last is meant for a raw terminal too.
+    drop(raw);
     Ok(answer.exit_code)
 }
 
