@@ -127,7 +127,7 @@ fn the_limited_pod_runs_with_its_limits() {
     let mut node = Node::started();
     node.lay(
         "limited.yaml",
-        &example("limited-pod.yaml").replace("busybox:demo", images::BUSYBOX),
+        &example("limited-pod.yaml").replace("busybox:1.36", images::BUSYBOX),
     );
     let running = node.wait_running("limited");
     assert_eq!(running["status"]["qosClass"], "Burstable");
