@@ -70,6 +70,23 @@ fn sigterm_and_sigkill_leave_pods_and_the_next_agent_goes_on_with_the_same_proce
 }
 
 #[test]
+fn a_manifest_that_breaks_while_no_agent_runs_ends_no_pod() {
+    let mut node = Node::started();
+    let out = tempfile::tempdir().unwrap();
+    node.lay("a.json", &with_out(pod("a", TELL_START), out.path()).to_string());
+    node.wait_running("a");
+    let process = Process::now(node.pid("a", "main"));
+    node.end_agent(Signal::SIGKILL);
+    node.lay("a.json", "{ broken");
+    node.start();
+    node.wait_running("a");
+    assert!(process.is_alive());
+    node.take_away("a.json");
+    node.wait_gone("a");
+    node.drain_and_find_nothing();
+}
+
+#[test]
 fn a_container_that_ended_while_no_agent_ran_is_known_with_its_exit_code() {
     let mut node = Node::started();
     let out = tempfile::tempdir().unwrap();

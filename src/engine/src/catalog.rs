@@ -18,6 +18,8 @@ pub struct Catalog {
     chosen: BTreeMap<ObjectKey, Chosen>,
     /// Which definitions are running already, until every source has listed.
     running: BTreeMap<ObjectKey, RunningAs>,
+    /// Objects of an earlier agent's pods that no listing has shown yet: their files may be broken now.
+    unseen: BTreeSet<ObjectKey>,
     problems: Vec<Problem>,
 }
 
@@ -78,7 +80,15 @@ impl Catalog {
 
     /// Takes note of what runs already: of several definitions of the object, that one goes on.
     pub fn note_running(&mut self, key: ObjectKey, running: RunningAs) {
+        self.unseen.insert(key.clone());
         self.running.insert(key, running);
+    }
+
+    /// Whether a broken document may be what defines an object of an earlier agent's pod: then the pod goes
+    /// on, as one does whose file breaks under a living agent.
+    pub fn may_be_hidden(&self, key: &ObjectKey) -> bool {
+        let hides = |problem: &Problem| problem.severity == Severity::Error && is_about(problem, key);
+        self.unseen.contains(key) && self.problems.iter().any(hides)
     }
 
     /// Takes a complete list in place of the source's one before.
@@ -92,6 +102,7 @@ impl Catalog {
             .collect();
         self.chosen = choose(&self.listings, &before, &self.running, &mut problems);
         hold(&self.listings, before, &mut self.chosen, &mut problems);
+        self.unseen.retain(|key| !self.chosen.contains_key(key));
         self.problems = problems;
         if self.is_complete() {
             self.running.clear();
@@ -193,11 +204,15 @@ fn hold(
 
 /// Whether the document with this problem may be the one that defined the object.
 fn may_have_been(problem: &Problem, key: &ObjectKey, file: &str) -> bool {
-    let named = problem
+    problem.severity == Severity::Error && problem.file == file && is_about(problem, key)
+}
+
+/// Whether the problem names this object, or cannot tell which it is about.
+fn is_about(problem: &Problem, key: &ObjectKey) -> bool {
+    problem
         .object
         .as_ref()
-        .is_none_or(|object| *object == key.to_string());
-    problem.severity == Severity::Error && problem.file == file && named
+        .is_none_or(|object| *object == key.to_string())
 }
 
 #[cfg(test)]
@@ -272,6 +287,31 @@ mod tests {
         catalog.take(SOURCE, both);
         assert_eq!(image(&catalog, "a").as_deref(), Some("one:1"));
         assert_eq!(catalog.problems().len(), 2);
+    }
+
+    #[test]
+    fn after_a_restart_a_broken_file_may_hide_what_runs_until_it_is_mended() {
+        let good = pod("a", "one:1");
+        let shown = listing(&[("a.yaml", good.as_str())]);
+        let key = shown.objects[0].key.clone();
+        let mut catalog = Catalog::new([SOURCE]);
+        catalog.note_running(key.clone(), RunningAs::Revision("any".to_owned()));
+        catalog.take(SOURCE, listing(&[("a.yaml", "kind: [\n")]));
+        assert!(catalog.may_be_hidden(&key));
+        catalog.take(
+            SOURCE,
+            listing(&[("a.yaml", &pod("b", "one:1").replace("image", "imaeg"))]),
+        );
+        assert!(
+            !catalog.may_be_hidden(&key),
+            "the broken document names another object"
+        );
+        catalog.take(SOURCE, shown);
+        catalog.take(SOURCE, listing(&[("c.yaml", "kind: [\n")]));
+        assert!(
+            !catalog.may_be_hidden(&key),
+            "its own file is gone, whatever another one hides"
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pinnace_api::ObjectKey;
 use pinnace_core::pod::Origin;
 
-use super::admit::{Account, Wanted, name_of};
+use super::admit::{Account, Wanted, key_of, name_of};
 use super::{Manager, PodName};
 use crate::adapters::Adapters;
 use crate::source::{Item, SourceId};
@@ -120,7 +120,8 @@ impl<A: Adapters> Manager<A> {
     fn end_unwanted(&self, names: &BTreeSet<PodName>) {
         for (uid, entry) in self.pods.iter() {
             let name = (entry.identity.namespace.clone(), entry.identity.name.clone());
-            if !entry.is_ending() && !names.contains(&name) {
+            let wanted_by = entry.owner().cloned().unwrap_or_else(|| key_of(&entry.pod));
+            if !entry.is_ending() && !names.contains(&name) && !self.catalog.may_be_hidden(&wanted_by) {
                 tracing::info!(%uid, pod = %name.1, namespace = %name.0, "no manifest wants the pod: it ends");
                 entry.end(None);
             }
