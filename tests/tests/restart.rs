@@ -87,6 +87,30 @@ fn a_manifest_that_breaks_while_no_agent_runs_ends_no_pod() {
 }
 
 #[test]
+fn a_directory_of_manifests_that_vanishes_while_no_agent_runs_ends_no_pod() {
+    let mut node = Node::started();
+    let out = tempfile::tempdir().unwrap();
+    node.lay("a.json", &with_out(pod("a", TELL_START), out.path()).to_string());
+    node.wait_running("a");
+    let process = Process::now(node.pid("a", "main"));
+    node.end_agent(Signal::SIGKILL);
+    let manifests = node.path("etc/pinnace/manifests");
+    let away = node.path("away");
+    std::fs::rename(&manifests, &away).unwrap();
+    node.spawn(&[]);
+    wait_for("the reason why the node is not ready", || {
+        let (code, why) = node.get("/readyz")?;
+        (code == 503 && why.contains("cannot be read")).then_some(())
+    });
+    node.wait_running("a");
+    assert!(process.is_alive());
+    std::fs::rename(&away, &manifests).unwrap();
+    node.wait_ready();
+    assert!(process.is_alive());
+    node.drain_and_find_nothing();
+}
+
+#[test]
 fn a_container_that_ended_while_no_agent_ran_is_known_with_its_exit_code() {
     let mut node = Node::started();
     let out = tempfile::tempdir().unwrap();

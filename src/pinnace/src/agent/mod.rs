@@ -177,8 +177,12 @@ pub fn run(layout: Layout, args: &AgentArgs) -> Result<(), AgentError> {
 }
 
 fn make_directories(layout: &Layout) -> Result<(), pinnace_sys::SysError> {
+    // On a node that has run before, a directory of manifests that is not there has vanished: made anew it
+    // would be empty, and end every pod.
+    if !layout.pod_records().exists() {
+        file::create_dir_all(&layout.manifests(), 0o755)?;
+    }
     let directories = [
-        (layout.manifests(), 0o755),
         (layout.state(), 0o711),
         (layout.image_bundles(), 0o755),
         (layout.pod_records(), 0o700),

@@ -36,7 +36,12 @@ pub fn state(
         && record.boot == boot
         && paths.file("ready").exists()
     {
-        let whole = cgroups.group(&record.cgroup)?.is_complete() && pinned(record)?;
+        let group = cgroups.group(&record.cgroup)?;
+        let limited = |controller: &&str| {
+            let directory = group.directory(controller);
+            directory.is_none_or(|path| path.is_dir())
+        };
+        let whole = group.exists() && LIMITED.iter().all(limited) && pinned(record)?;
         let state = match whole {
             true => SandboxState::Ready {
                 attempt: record.attempt,
@@ -56,6 +61,10 @@ pub fn state(
     };
     Ok((state, record))
 }
+
+/// The controllers that enforce a pod's limits: without its group in one of their hierarchies a pod is not
+/// whole. Another hierarchy may be mounted and unmounted by anybody, and ends no pod.
+const LIMITED: [&str; 3] = ["cpu", "memory", "pids"];
 
 fn pinned(record: &SandboxRecord) -> Result<bool, RuntimeError> {
     for pin in &record.pins {
