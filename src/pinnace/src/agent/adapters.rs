@@ -1,17 +1,22 @@
 //! The one place where all adapters meet.
 
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use pinnace_core::config::NodeConfig;
 use pinnace_engine::adapters::Adapters;
 use pinnace_engine::board::Board;
-use pinnace_metrics::AgentMetrics;
-use pinnace_runtime::Runtime;
+use pinnace_metrics::{AgentMetrics, BuildInfo};
 use pinnace_runtime::images::ImageStore;
+use pinnace_runtime::{Runtime, RuntimeConfig};
 use pinnace_store::RecordStore;
+use pinnace_sys::Layout;
 use pinnace_volumes::NodeVolumes;
 
-use super::bundles::{Bundles, chain};
+use super::bundles::Bundles;
 use super::host::RealHost;
+use super::{AgentError, chain};
 
 /// The real node's ports.
 pub struct NodeAdapters {
@@ -32,6 +37,27 @@ pub struct NodeAdapters {
 }
 
 impl NodeAdapters {
+    /// Opens all of them; what cannot be opened ends the agent's start.
+    pub async fn open(layout: &Layout, config: &NodeConfig, host: RealHost) -> Result<Self, AgentError> {
+        let images = ImageStore::open(layout)?;
+        let mut runtime = RuntimeConfig::new(shim(config).map_err(AgentError::Shim)?);
+        runtime.logger = own_shim().map_err(AgentError::Shim)?;
+        runtime.oci_runtimes.clone_from(&config.oci_runtimes);
+        let build = BuildInfo {
+            version: env!("CARGO_PKG_VERSION"),
+            revision: option_env!("PINNACE_REVISION").unwrap_or(""),
+        };
+        Ok(Self {
+            runtime: Runtime::open(runtime, layout.clone(), images.clone()).await?,
+            bundles: Arc::new(Bundles::new(images.clone(), layout)),
+            images,
+            volumes: NodeVolumes::new(layout.clone()),
+            records: RecordStore::new(layout.clone()),
+            host,
+            metrics: Arc::new(AgentMetrics::new(build)?),
+        })
+    }
+
     /// Removes the node's own cgroups where no pod is left that would use them: they are made anew when one
     /// comes. What cannot be removed is another's by now.
     pub async fn remove_unused_groups(&self, board: &Board) {
@@ -72,5 +98,16 @@ impl Adapters for NodeAdapters {
     }
     fn telemetry(&self) -> &Self::Telemetry {
         &self.metrics
+    }
+}
+
+fn own_shim() -> io::Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name("pinnace-shim"))
+}
+
+fn shim(config: &NodeConfig) -> io::Result<PathBuf> {
+    match &config.shim_path {
+        Some(path) => Ok(PathBuf::from(path)),
+        None => own_shim(),
     }
 }

@@ -11,6 +11,8 @@ use pinnace_sys::Layout;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, Notify, watch as cell};
 
+use super::chain;
+
 /// An archive counts as whole when nothing was written for this long.
 const SETTLE: Duration = Duration::from_millis(300);
 /// Between two looks without any event.
@@ -93,16 +95,4 @@ fn told(report: &BundleReport) -> Option<Value> {
             Some(json!({"path": path, "broken": why}))
         }
     }
-}
-
-/// An error and its causes in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -1,12 +1,30 @@
-//! The cgroups that `/metrics` measures: every running container, and its pod.
+//! What `/metrics` measures: the host, every running container, and its pod.
+
+use std::sync::Arc;
 
 use pinnace_engine::board::Board;
-use pinnace_metrics::ContainerTarget;
+use pinnace_metrics::{ContainerTarget, Exporter, ExporterConfig};
 use pinnace_runtime::Runtime;
 use pinnace_runtime::images::ImageStore;
+use pinnace_sys::Layout;
+use pinnace_sys::cgroup::Cgroups;
 
-/// Containers and pods of this moment.
-pub fn of(runtime: &Runtime<ImageStore>, board: &Board) -> Vec<ContainerTarget> {
+use super::AgentError;
+use super::adapters::NodeAdapters;
+
+/// The exporter of this node.
+pub fn new(layout: &Layout, adapters: &NodeAdapters, board: &Arc<Board>) -> Result<Exporter, AgentError> {
+    let (runtime, board) = (adapters.runtime.clone(), Arc::clone(board));
+    let targets = Arc::new(move || targets(&runtime, &board));
+    let mut config = ExporterConfig::default();
+    // A pod's own mounts are no file systems of the node.
+    config.filesystems.insides.extend([layout.run(), layout.state()]);
+    let metrics = Arc::clone(&adapters.metrics);
+    Ok(Exporter::new(config, Cgroups::detect()?, metrics, targets))
+}
+
+/// The containers and pods of this moment.
+fn targets(runtime: &Runtime<ImageStore>, board: &Board) -> Vec<ContainerTarget> {
     let pods = runtime
         .sandboxes()
         .into_iter()
