@@ -15,30 +15,38 @@
 //! again from it after a restart.
 
 mod canonical;
+pub mod cidr;
 mod convert;
 pub mod daemonset;
 pub mod document;
 mod expand;
 pub mod ident;
 mod kinds;
+pub mod label_selector;
 pub mod meta;
 mod names;
+pub mod network_policy;
 mod object;
 pub mod pod;
 pub mod problem;
 pub mod quantity;
 pub mod read;
 mod report;
+pub mod service;
 mod support;
 mod tree;
 mod typed;
 mod yaml;
 
+pub use cidr::Cidr;
 pub use daemonset::DaemonSet;
 pub use document::{Document, Object, ObjectKey, from_document};
 pub use ident::{ContainerName, LabelName, Namespace, NodeName, ObjectName, PodUid};
+pub use label_selector::LabelSelector;
 pub use meta::Metadata;
+pub use network_policy::NetworkPolicy;
 pub use pod::Pod;
 pub use problem::{Problem, Severity};
 pub use quantity::{Bytes, MilliCpu, Quantity};
 pub use read::{Located, ReadLimits, Reading, read_documents};
+pub use service::Service;

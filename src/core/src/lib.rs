@@ -12,6 +12,7 @@
 //! | [`resources`] | requests and limits as the kernel's values; QoS; oom_score_adj |
 //! | [`config`] | what may be set, whether it is right, and what a reload changes |
 //! | [`node`] | what this node is: labels, taints, capacity, allocatable |
+//! | [`network`] | addresses, Services, policies and names, as tables |
 //! | [`ports`] | what the adapters must be able to do |
 
 pub mod admission;
@@ -21,6 +22,7 @@ pub mod event;
 #[cfg(any(test, feature = "testing"))]
 pub mod fake;
 pub mod host;
+pub mod network;
 pub mod node;
 pub mod pod;
 pub mod ports;

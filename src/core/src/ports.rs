@@ -3,6 +3,10 @@
 //! Every operation is idempotent: asked twice, it finds what the first call made. Every error says which
 //! operation on which object failed, whether a retry may help, and Kubernetes' reason for it.
 
+mod network;
+
+pub use network::{Names, Network, ServiceAllocation};
+
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;

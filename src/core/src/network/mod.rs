@@ -1,0 +1,20 @@
+//! What pods are on the network: addresses, the Services in front of them, the policies around them, their
+//! names.
+//!
+//! ```text
+//! Services, NetworkPolicies, pods' statuses ──▶ ServiceTable ──▶ the rules' maps
+//!                                          │        └─────────▶ NameTable ──▶ the DNS server
+//!                                          └──▶ PolicyTable ──▶ the rules' sets
+//! ```
+//!
+//! A table is the whole of what is wanted; an adapter compares it with what it laid down before, and changes
+//! elements only.
+
+mod addresses;
+mod tables;
+
+pub use addresses::{ClusterDns, NetworkState, PodAddresses};
+pub use tables::{
+    Allowed, Direction, Endpoint, NameRecord, NameTable, PolicyTable, PortEntry, ServiceEntry, ServiceForm,
+    ServiceTable,
+};
