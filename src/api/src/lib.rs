@@ -34,6 +34,8 @@ pub mod read;
 mod report;
 pub mod service;
 mod support;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tree;
 mod typed;
 mod yaml;

@@ -26,8 +26,6 @@ mod runtime;
 mod sandbox;
 pub mod spec;
 pub mod task;
-#[cfg(test)]
-mod testing;
 
 pub use config::RuntimeConfig;
 pub use error::RuntimeError;

@@ -106,11 +106,9 @@ pub fn hostname(pod: &Pod) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use pinnace_api::testing::{self, name};
 
-    fn name(text: &str) -> ContainerName {
-        ContainerName::new(text).expect("a name")
-    }
+    use super::*;
 
     #[test]
     fn a_long_links_name_keeps_the_containers_id() {
@@ -133,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_long_host_name_is_cut_at_63() {
-        let mut pod = crate::testing::pod(&format!("{}-x", "a".repeat(62)), Vec::new());
+        let mut pod = testing::pod(&format!("{}-x", "a".repeat(62)), serde_json::json!({}));
         assert_eq!(hostname(&pod), "a".repeat(62));
         pod.spec.hostname = Some("web".to_owned());
         assert_eq!(hostname(&pod), "web");

@@ -8,16 +8,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pinnace_api::ContainerName;
+use pinnace_api::testing::name;
 use pinnace_core::pod::{FailureReason, InstanceState, SandboxState, ShimState};
 use pinnace_core::ports::PodRuntime;
 use pinnace_runtime::ExecRequest;
 use support::{Node, TestPod, container, eventually, shell};
 use tokio::io::AsyncReadExt;
-
-fn name(text: &str) -> ContainerName {
-    ContainerName::new(text).expect("a name")
-}
 
 /// Executes a line of shell; answers its code and output.
 async fn execute(node: &Node, pod: &TestPod, container: &str, line: &str) -> (i32, String) {

@@ -7,12 +7,11 @@ mod verdicts;
 use std::net::SocketAddr;
 
 use pinnace_api::pod::{Protocol, Toleration};
-use pinnace_api::{Bytes, PodUid};
+use pinnace_api::{Bytes, PodUid, testing};
 
 use super::*;
 use crate::config::NodeConfig;
 use crate::node::{HostFacts, OwnPort};
-use crate::resources::testing::pod;
 
 /// A node `edge` with 2 CPUs and 4 GiB, configured so.
 fn node(config: serde_json::Value) -> Node {
@@ -36,6 +35,11 @@ fn node(config: serde_json::Value) -> Node {
         })
         .collect();
     node
+}
+
+/// A pod of one container that asks for nothing.
+fn pod(name: &str) -> Pod {
+    testing::pod(name, serde_json::json!({}))
 }
 
 fn tolerate(key: &str, seconds: Option<i64>) -> Toleration {

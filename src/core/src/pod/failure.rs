@@ -126,7 +126,8 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
-    use pinnace_api::pod::RestartPolicy;
+    use pinnace_api::testing;
+    use serde_json::json;
 
     use super::*;
     use crate::fake::sample;
@@ -139,7 +140,7 @@ mod tests {
     };
 
     fn record() -> Record {
-        let pod = sample::pod("web", RestartPolicy::Always, &["one"]);
+        let pod = testing::pod("web", json!({}));
         Record {
             identity: sample::identity(sample::uid(1), &pod, NOW.wall),
             progress: Progress::new(BootId("boot".to_owned())),

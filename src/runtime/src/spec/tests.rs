@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 
+use pinnace_api::testing;
+use serde_json::json;
+
 use super::*;
-use crate::testing;
 
 fn host() -> Host {
     Host {
@@ -38,7 +40,7 @@ fn limits() -> CgroupValues {
 }
 
 fn build_with(host: &Host, change: impl FnOnce(&mut Pod)) -> Result<Built, SpecError> {
-    let mut pod = testing::pod("p", vec![testing::container("c", &[])]);
+    let mut pod = testing::pod("p", json!({}));
     change(&mut pod);
     let (image, env) = (image(), [("A".to_owned(), "pod".to_owned())]);
     let input = Input {
@@ -102,7 +104,7 @@ fn later_variables_take_the_place_of_earlier_ones() {
 
 #[test]
 fn an_image_without_a_command_needs_one_from_the_pod() {
-    let container = testing::container("c", &[]);
+    let container = testing::container("c", json!({}));
     let nothing = process::args(&container, &ImageDefaults::default());
     assert_eq!(nothing, Err(SpecError::NoCommand));
 }

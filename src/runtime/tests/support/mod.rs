@@ -8,7 +8,6 @@
     reason = "a fixture: each test file uses its part, and a broken one fails its test"
 )]
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -16,17 +15,17 @@ use std::process::Command;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use pinnace_api::pod::{
-    Container, ContainerSecurity, PodSecurity, PodSpec, PullPolicy, Resources, RestartPolicy,
-};
-use pinnace_api::{ContainerName, Metadata, Namespace, ObjectName, Pod, PodUid};
-use pinnace_core::pod::{Exit, InstanceState, Observed, Origin, PodIdentity};
+use pinnace_api::pod::{Container, PodSpec};
+use pinnace_api::{PodUid, testing};
+use pinnace_core::fake::sample;
+use pinnace_core::pod::{Exit, InstanceState, Observed, PodIdentity};
 use pinnace_core::ports::{ContainerRequest, ImageHandle, LogLimits, PodContext, PodRuntime, PortResult};
 use pinnace_core::resources::{CgroupValues, QosClass};
 use pinnace_core::time::WallMillis;
 use pinnace_runtime::spec::ImageDefaults;
 use pinnace_runtime::{ImageRoot, ImageRoots, Runtime, RuntimeConfig};
 use pinnace_sys::Layout;
+use serde_json::json;
 
 pub const FOREIGN_SHIM: &str = "/usr/bin/containerd-shim-runc-v2";
 
@@ -292,21 +291,10 @@ pub fn shell(name: &str, line: &str) -> Container {
 }
 
 pub fn container(name: &str, command: &[&str]) -> Container {
-    Container {
-        name: ContainerName::new(name).expect("a name"),
-        image: "busybox".to_owned(),
-        image_pull_policy: PullPolicy::Never,
-        command: command.iter().map(|word| (*word).to_owned()).collect(),
-        args: Vec::new(),
-        env: Vec::new(),
-        working_dir: None,
-        ports: Vec::new(),
-        resources: Resources::default(),
-        volume_mounts: Vec::new(),
-        security: ContainerSecurity::default(),
-        stdin: false,
-        tty: false,
-    }
+    testing::container(
+        name,
+        json!({"image": "busybox", "imagePullPolicy": "Never", "command": command}),
+    )
 }
 
 /// A pod and what the engine would know of it.
@@ -323,46 +311,10 @@ impl TestPod {
 
     pub fn changed(name: &str, containers: Vec<Container>, change: impl FnOnce(&mut PodSpec)) -> Self {
         let uid = PodUid::new(pinnace_sys::random::uuid().expect("randomness")).expect("a uid");
-        let document: pinnace_api::Document = serde_json::from_str("\"{}\"").expect("a document");
-        let meta = Metadata {
-            name: ObjectName::new(name).expect("a name"),
-            namespace: Namespace::default(),
-            labels: BTreeMap::new(),
-            annotations: BTreeMap::new(),
-        };
-        let mut spec = PodSpec {
-            containers,
-            volumes: Vec::new(),
-            restart_policy: RestartPolicy::Always,
-            termination_grace_period_seconds: 30,
-            node_name: None,
-            node_selector: BTreeMap::new(),
-            required_node_affinity: None,
-            tolerations: Vec::new(),
-            host_network: false,
-            host_pid: false,
-            host_ipc: false,
-            hostname: None,
-            os: None,
-            security: PodSecurity::default(),
-            service_account_name: None,
-        };
-        change(&mut spec);
-        let identity = PodIdentity {
-            version: 1,
-            uid: uid.clone(),
-            namespace: meta.namespace.clone(),
-            name: meta.name.clone(),
-            origin: Origin {
-                source: "directory".to_owned(),
-                owner: None,
-                revision: None,
-            },
-            document: document.clone(),
-            created_at: WallMillis(1),
-            finished: None,
-        };
-        let pod = Arc::new(Pod { meta, spec, document });
+        let mut pod = testing::pod(name, json!({}));
+        pod.spec.containers = containers;
+        change(&mut pod.spec);
+        let identity = sample::identity(uid.clone(), &pod, WallMillis(1));
         let pod_cgroup = CgroupValues {
             cpu_shares: Some(102),
             cpu_period_us: 100_000,
@@ -371,7 +323,7 @@ impl TestPod {
         Self {
             context: PodContext {
                 uid,
-                pod,
+                pod: Arc::new(pod),
                 qos: QosClass::Burstable,
                 pod_cgroup,
             },
@@ -381,7 +333,7 @@ impl TestPod {
 
     pub fn request(&self, name: &str, attempt: u32) -> ContainerRequest {
         ContainerRequest {
-            name: ContainerName::new(name).expect("a name"),
+            name: testing::name(name),
             attempt,
             image: ImageHandle {
                 id: "sha256:0".to_owned(),
@@ -432,7 +384,7 @@ impl TestPod {
     }
 
     pub async fn wait(&self, node: &Node, name: &str) -> Exit {
-        let name = ContainerName::new(name).expect("a name");
+        let name = testing::name(name);
         let wait = node.runtime().wait_container(&self.context.uid, &name, 0);
         let waited = tokio::time::timeout(Duration::from_secs(20), wait)
             .await

@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
 
-use pinnace_api::{Namespace, ObjectName};
-use pinnace_core::pod::{ContainerProgress, Origin};
+use pinnace_api::testing;
+use pinnace_core::fake::sample;
+use pinnace_core::pod::ContainerProgress;
 use pinnace_core::ports::Retry;
 use pinnace_core::time::{BootId, WallMillis};
 use pinnace_sys::mount;
+use serde_json::json;
 
 use super::*;
 
@@ -47,27 +49,13 @@ fn uid(text: &str) -> PodUid {
 }
 
 fn identity(uid_text: &str) -> PodIdentity {
-    PodIdentity {
-        version: 1,
-        uid: uid(uid_text),
-        namespace: Namespace::default(),
-        name: ObjectName::new("web").unwrap(),
-        origin: Origin {
-            source: "directory".to_owned(),
-            owner: None,
-            revision: None,
-        },
-        document: serde_json::from_str(r#""{\"kind\":\"Pod\"}""#).unwrap(),
-        created_at: WallMillis(7),
-        finished: None,
-    }
+    sample::identity(uid(uid_text), &testing::pod("web", json!({})), WallMillis(7))
 }
 
 fn progress(boot: &str) -> Progress {
     let mut progress = Progress::new(BootId(boot.to_owned()));
-    let name = pinnace_api::ContainerName::new("main").unwrap();
     progress.containers = BTreeMap::from([(
-        name,
+        testing::name("main"),
         ContainerProgress {
             next_attempt: 3,
             ..ContainerProgress::default()

@@ -2,14 +2,12 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pinnace_api::pod::{
-    Container, ContainerSecurity, HostPathType, MountPropagation, PodSecurity, PodSpec, PullPolicy,
-    Resources, RestartPolicy, Volume, VolumeMount, VolumeSource,
-};
-use pinnace_api::{Metadata, Namespace, ObjectName, Pod};
+use pinnace_api::pod::{HostPathType, MountPropagation, Volume, VolumeMount, VolumeSource};
+use pinnace_api::testing::{self, name};
 use pinnace_core::ports::Retry;
 use pinnace_core::resources::{CgroupValues, QosClass};
 use pinnace_sys::mount;
+use serde_json::json;
 
 use super::*;
 
@@ -52,10 +50,6 @@ impl Drop for Node {
     fn drop(&mut self) {
         let _ = mount::unmount_beneath(self.root.path());
     }
-}
-
-fn name(text: &str) -> ContainerName {
-    ContainerName::new(text).unwrap()
 }
 
 fn uid() -> PodUid {
@@ -101,51 +95,12 @@ fn at(volume: &str, target: &str, sub_path: Option<&str>) -> VolumeMount {
 }
 
 fn pod(volumes: Vec<Volume>, volume_mounts: Vec<VolumeMount>) -> PodContext {
-    let container = Container {
-        name: name("main"),
-        image: "busybox".to_owned(),
-        image_pull_policy: PullPolicy::Never,
-        command: Vec::new(),
-        args: Vec::new(),
-        env: Vec::new(),
-        working_dir: None,
-        ports: Vec::new(),
-        resources: Resources::default(),
-        volume_mounts,
-        security: ContainerSecurity::default(),
-        stdin: false,
-        tty: false,
-    };
-    let spec = PodSpec {
-        containers: vec![container],
-        volumes,
-        restart_policy: RestartPolicy::Always,
-        termination_grace_period_seconds: 30,
-        node_name: None,
-        node_selector: Default::default(),
-        required_node_affinity: None,
-        tolerations: Vec::new(),
-        host_network: false,
-        host_pid: false,
-        host_ipc: false,
-        hostname: None,
-        os: None,
-        security: PodSecurity::default(),
-        service_account_name: None,
-    };
-    let meta = Metadata {
-        name: ObjectName::new("web").unwrap(),
-        namespace: Namespace::default(),
-        labels: Default::default(),
-        annotations: Default::default(),
-    };
+    let mut pod = testing::pod("web", json!({}));
+    pod.spec.volumes = volumes;
+    pod.spec.containers[0].volume_mounts = volume_mounts;
     PodContext {
         uid: uid(),
-        pod: Arc::new(Pod {
-            meta,
-            spec,
-            document: serde_json::from_str("\"{}\"").unwrap(),
-        }),
+        pod: Arc::new(pod),
         qos: QosClass::BestEffort,
         pod_cgroup: CgroupValues::default(),
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::node::Taint;
-use crate::resources::testing::{list, port};
+use crate::resources::testing::list;
 
 const NOT_HELPFUL: &str = "preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.";
 const NO_VICTIMS: &str =
@@ -20,9 +20,8 @@ fn asking(cpu: u64, memory: u64) -> Pod {
 }
 
 fn with_port(name: &str, number: u16, ip: Option<&str>) -> Pod {
-    let mut pod = pod(name);
-    pod.spec.containers[0].ports = vec![port(number, ip, Protocol::Tcp)];
-    pod
+    let port = json!({"containerPort": number, "hostPort": number, "hostIP": ip});
+    testing::pod(name, json!({"containers": [{"name": "main", "ports": [port]}]}))
 }
 
 fn bound(mut pod: Pod) -> Pod {

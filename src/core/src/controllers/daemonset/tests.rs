@@ -1,17 +1,15 @@
 //! Decisions over pods, taints and templates.
 
-use std::collections::BTreeMap;
-
 use pinnace_api::daemonset::REVISION_LABEL;
 use pinnace_api::pod::Toleration;
-use pinnace_api::{Bytes, Object, ReadLimits, from_document, read_documents};
+use pinnace_api::{Bytes, Object, ReadLimits, from_document, read_documents, testing};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::config::NodeConfig;
 use crate::node::HostFacts;
-use crate::resources::testing::{container, document, list, metadata, spec};
+use crate::resources::testing::list;
 
 const NOW: BootMillis = BootMillis(1_000_000);
 
@@ -27,19 +25,7 @@ fn node(config: Value) -> Node {
 }
 
 fn set() -> DaemonSet {
-    let mut meta = metadata("exporter");
-    meta.namespace = pinnace_api::Namespace::new("monitoring").unwrap();
-    DaemonSet {
-        meta,
-        template_labels: [("app".to_owned(), "exporter".to_owned())].into(),
-        template_annotations: BTreeMap::new(),
-        template_spec: spec(vec![container("main", list(0, 0), list(0, 0))]),
-        template_document: document(
-            r#"{"metadata":{"labels":{"app":"exporter"}},"spec":{"containers":[{"image":"busybox:1.36","name":"main"}]}}"#,
-        ),
-        update_strategy: UpdateStrategy::RollingUpdate,
-        document: document("{}"),
-    }
+    testing::daemon_set("monitoring", "exporter", json!({}))
 }
 
 fn existing(name: &str, revision: &str, created_at: u64, state: DaemonPodState) -> DaemonPod {

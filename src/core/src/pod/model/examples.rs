@@ -6,10 +6,10 @@ use pinnace_api::pod::RestartPolicy;
 
 use super::worker::{Crash, Worker};
 use crate::fake::{Break, Extent, Op, sample};
-use crate::pod::{Action, Desired, FailureReason, Plan, Policy};
+use crate::pod::{Action, Desired, FailureReason, Plan};
 
 fn worker(policy: RestartPolicy, containers: &[&str]) -> Worker {
-    Worker::new(sample::pod("web", policy, containers), Policy::default())
+    Worker::of(policy, containers)
 }
 
 fn running(policy: RestartPolicy, containers: &[&str]) -> Worker {

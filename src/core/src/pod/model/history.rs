@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::worker::{Crash, Worker};
 use crate::fake::{Break, Extent, Op, sample};
-use crate::pod::{Desired, FailureReason, InstanceState, Policy, SandboxState, ShimState};
+use crate::pod::{Desired, FailureReason, InstanceState, SandboxState, ShimState};
 
 const NAMES: [&str; 2] = ["one", "two"];
 
@@ -217,8 +217,7 @@ proptest! {
         restart_policy in restart_policy(),
         happenings in prop::collection::vec(happening(), 1..60),
     ) {
-        let pod = sample::pod("web", restart_policy, &NAMES);
-        let mut worker = Worker::new(pod, Policy::default());
+        let mut worker = Worker::of(restart_policy, &NAMES);
         for happening in &happenings {
             happen(&mut worker, happening);
         }

@@ -7,7 +7,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use pinnace_api::{ContainerName, Pod, PodUid};
+use pinnace_api::pod::RestartPolicy;
+use pinnace_api::{ContainerName, Pod, PodUid, testing};
+use serde_json::json;
 
 use super::rules::Rules;
 use crate::fake::{Break, Extent, FakeHost, sample};
@@ -49,6 +51,12 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// One for a pod `web` with containers of these names.
+    pub fn of(restart_policy: RestartPolicy, names: &[&str]) -> Self {
+        let spec = json!({"restartPolicy": restart_policy, "containers": testing::containers(names)});
+        Self::new(testing::pod("web", spec), Policy::default())
+    }
+
     pub fn new(pod: Pod, policy: Policy) -> Self {
         let host = FakeHost::new();
         let uid = host.new_pod_uid();

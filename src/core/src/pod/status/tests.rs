@@ -10,7 +10,7 @@ use super::{ConditionStatus, ConditionType, PodPhase, PodStatus, Timestamp, pods
 use crate::fake::{Break, Extent, FakeHost, Op, sample};
 use crate::host::Host;
 use crate::pod::model::worker::Worker;
-use crate::pod::{Desired, FailureReason, Policy};
+use crate::pod::{Desired, FailureReason};
 use crate::ports::ImageHandle;
 use crate::resources::QosClass;
 use crate::time::WallMillis;
@@ -18,7 +18,7 @@ use crate::time::WallMillis;
 const DIGEST: &str = "sha256:6d9ac9237a84afe1516540f40a0fafdc86859b2141954b4d643af7066d598b74";
 
 fn worker(policy: RestartPolicy, containers: &[&str]) -> Worker {
-    Worker::new(sample::pod("web", policy, containers), Policy::default())
+    Worker::of(policy, containers)
 }
 
 fn json_of(status: &PodStatus) -> Value {
