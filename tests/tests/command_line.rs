@@ -72,6 +72,14 @@ fn get_lists_as_kubectl_does() {
         (&one["kind"], &one["metadata"]["uid"]),
         (&json!("Pod"), &running["metadata"]["uid"])
     );
+    assert_eq!(
+        (
+            &one["spec"]["restartPolicy"],
+            &one["spec"]["containers"][0]["terminationMessagePolicy"]
+        ),
+        (&json!("Always"), &json!("File")),
+        "defaults are shown"
+    );
     let list: Value = serde_json::from_str(&node.prints(&["get", "pods", "-o", "json"])).unwrap();
     assert_eq!(
         (&list["apiVersion"], list["items"].as_array().unwrap().len()),

@@ -18,6 +18,7 @@ mod canonical;
 pub mod cidr;
 mod convert;
 pub mod daemonset;
+mod defaults;
 pub mod document;
 mod expand;
 pub mod ident;

@@ -112,6 +112,17 @@ pub enum PullPolicy {
     Never,
 }
 
+impl PullPolicy {
+    /// The word that manifests use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PullPolicy::Always => "Always",
+            PullPolicy::IfNotPresent => "IfNotPresent",
+            PullPolicy::Never => "Never",
+        }
+    }
+}
+
 /// A port of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerPort {

@@ -138,12 +138,20 @@ fn pull_policy(
         Some("Always") => Some(PullPolicy::Always),
         Some("IfNotPresent") => Some(PullPolicy::IfNotPresent),
         Some("Never") => Some(PullPolicy::Never),
-        None if has_latest_tag(image) => Some(PullPolicy::Always),
-        None => Some(PullPolicy::IfNotPresent),
+        None => Some(default_pull_policy(image)),
         Some(other) => {
             report.unsupported(path, other, &["Always", "IfNotPresent", "Never"]);
             None
         }
+    }
+}
+
+/// The policy of a container that names none.
+pub(crate) fn default_pull_policy(image: &str) -> PullPolicy {
+    if has_latest_tag(image) {
+        PullPolicy::Always
+    } else {
+        PullPolicy::IfNotPresent
     }
 }
 

@@ -16,6 +16,7 @@ mod security;
 mod selector;
 mod volume;
 
+pub(crate) use container::default_pull_policy;
 pub(crate) use daemonset::daemon_set;
 pub(crate) use meta::key_of;
 pub(crate) use pod::pod;

@@ -22,7 +22,7 @@ mod exporter;
 mod face;
 pub mod facts;
 mod host;
-mod listen;
+pub mod listen;
 mod objects;
 mod prepare;
 mod reload;

@@ -1,4 +1,4 @@
-//! Kubernetes objects as JSON, out of what the board shows.
+//! Kubernetes objects as JSON, out of what the board shows; with defaults, as an API server shows them.
 
 use pinnace_api::ObjectKey;
 use pinnace_core::admission::Verdict;
@@ -15,14 +15,6 @@ pub fn list(kind: &str, api_version: &str, items: &[Value]) -> Value {
     json!({"apiVersion": api_version, "kind": kind, "metadata": {}, "items": items})
 }
 
-/// The document that an object was read from; it was canonical JSON when it was recorded.
-fn document(text: &str) -> Map<String, Value> {
-    match serde_json::from_str(text) {
-        Ok(Value::Object(map)) => map,
-        _ => Map::new(),
-    }
-}
-
 /// Sets fields of the object's metadata.
 fn set_metadata(object: &mut Map<String, Value>, fields: impl IntoIterator<Item = (&'static str, Value)>) {
     let mut metadata = match object.remove("metadata") {
@@ -35,7 +27,7 @@ fn set_metadata(object: &mut Map<String, Value>, fields: impl IntoIterator<Item 
 
 /// A pod with a worker.
 pub fn pod(view: &PodView, node: Option<&Node>) -> Value {
-    let mut object = document(view.identity.document.as_json());
+    let mut object = view.identity.document.defaulted();
     let identity = &view.identity;
     dress(
         &mut object,
@@ -61,7 +53,7 @@ pub fn pod(view: &PodView, node: Option<&Node>) -> Value {
 
 /// A pod that is wanted and does not run.
 pub fn waiting(waiting: &WaitingPod, node: Option<&Node>) -> Value {
-    let mut object = document(waiting.pod.document.as_json());
+    let mut object = waiting.pod.document.defaulted();
     let meta = &waiting.pod.meta;
     dress(
         &mut object,
@@ -101,7 +93,7 @@ fn place(object: &mut Map<String, Value>, node: Option<&Node>) {
 
 /// A DaemonSet with its status, and why it makes no pod here, if so.
 pub fn daemonset(view: &DaemonSetView, since: WallMillis) -> Value {
-    let mut object = document(view.set.document.as_json());
+    let mut object = view.set.document.defaulted();
     let fields = [
         ("namespace", json!(view.key.namespace)),
         ("creationTimestamp", json!(since.rfc3339())),

@@ -3,20 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use pinnace_api::{Document, ObjectKey, Severity};
+use pinnace_api::{Document, ObjectKey, Pod, PodUid, Severity};
 use pinnace_core::admission::{self, Accounted, Verdict};
 use pinnace_core::config::NodeConfig;
 use pinnace_core::controllers::daemonset::{self, FailedBackoff};
 use pinnace_core::node::{HostFacts, Node};
 use pinnace_core::time::BootMillis;
-use pinnace_engine::source::Item;
 use pinnace_engine::source::files::Files;
+use pinnace_engine::source::{Item, Placed};
 use pinnace_store::RecordStore;
 use pinnace_sys::Layout;
 
 use super::validate;
+use crate::agent::listen;
 
 /// Why no plan was made.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +59,8 @@ pub async fn run(
     directory: &std::path::Path,
     out: &mut impl Write,
 ) -> Result<bool, PlanError> {
-    let node = Node::new(config, facts)?;
+    let mut node = Node::new(config, facts)?;
+    node.own_ports = listen::own_ports(config.metrics_listen.iter().copied());
     let present = present(layout).await?;
     let listing = read(directory)?;
     let mut good = true;
@@ -65,40 +68,34 @@ pub async fn run(
         good &= problem.severity != Severity::Error;
         validate::print(problem, out)?;
     }
-    let mut running: Vec<Accounted> = Vec::new();
     let mut wanted = BTreeSet::new();
+    let mut steps = Vec::new();
     for placed in &listing.objects {
-        wanted.insert(placed.key.clone());
-        let line = match &placed.item {
-            Item::Noted(_) => continue,
-            Item::Pod(pod) => match present.pods.get(&placed.key) {
-                Some(document) if *document == pod.document => "keep".to_owned(),
-                known => verdict(pod, &node, &mut running, known.is_some()),
-            },
-            Item::DaemonSet(set) => {
-                let decision = daemonset::decide(
-                    set,
-                    &node,
-                    &[],
-                    FailedBackoff::default(),
-                    0,
-                    BootMillis::default(),
-                );
-                match (&decision.create, present.owned.get(&placed.key)) {
-                    (None, None) => format!("no pod here: {}", decision.misfit.join("; ")),
-                    (None, Some(_)) => format!("stop: {}", decision.misfit.join("; ")),
-                    (Some(_), Some(Some(revision))) if *revision == decision.revision => "keep".to_owned(),
-                    (Some(pod), known) => verdict(pod, &node, &mut running, known.is_some()),
-                }
-            }
+        wanted.insert(&placed.key);
+        if let Some(step) = step(placed, &node, &present) {
+            steps.push((&placed.key, step));
+        }
+    }
+    // What stays is there first: the others are admitted beside it.
+    let mut running = Vec::new();
+    for (_, step) in &steps {
+        if let Step::Keep(pod) = step {
+            account(pod, &mut running);
+        }
+    }
+    for (key, step) in &steps {
+        let line = match step {
+            Step::Keep(_) => "keep".to_owned(),
+            Step::Make { pod, replaces } => verdict(pod, &node, &mut running, *replaces),
+            Step::None(said) => said.clone(),
         };
-        writeln!(out, "{}: {line}", placed.key)?;
+        writeln!(out, "{key}: {line}")?;
     }
     for key in present
         .pods
         .keys()
         .chain(present.owned.keys())
-        .filter(|key| !wanted.contains(*key))
+        .filter(|key| !wanted.contains(key))
     {
         writeln!(
             out,
@@ -109,18 +106,70 @@ pub async fn run(
     Ok(good)
 }
 
-fn verdict(pod: &pinnace_api::Pod, node: &Node, running: &mut Vec<Accounted>, present: bool) -> String {
+/// What the manifests mean for one object.
+enum Step {
+    /// Its pod runs as it is wanted.
+    Keep(Arc<Pod>),
+    /// A pod is to be made if it is admitted.
+    Make { pod: Arc<Pod>, replaces: bool },
+    /// No pod, and why.
+    None(String),
+}
+
+fn step(placed: &Placed, node: &Node, present: &Present) -> Option<Step> {
+    match &placed.item {
+        Item::Noted(_) => None,
+        Item::Pod(pod) => {
+            let known = present.pods.get(&placed.key);
+            let pod = Arc::clone(pod);
+            Some(if known.is_some_and(|document| *document == pod.document) {
+                Step::Keep(pod)
+            } else {
+                let replaces = known.is_some();
+                Step::Make { pod, replaces }
+            })
+        }
+        Item::DaemonSet(set) => {
+            let (backoff, now) = (FailedBackoff::default(), BootMillis::default());
+            let decision = daemonset::decide(set, node, &[], backoff, 0, now);
+            let known = present.owned.get(&placed.key);
+            let why = decision.misfit.join("; ");
+            Some(match (decision.create, known) {
+                (None, None) => Step::None(format!("no pod here: {why}")),
+                (None, Some(_)) => Step::None(format!("stop: {why}")),
+                (Some(pod), Some(Some(revision))) if *revision == decision.revision => {
+                    Step::Keep(Arc::new(pod))
+                }
+                (Some(pod), known) => Step::Make {
+                    pod: Arc::new(pod),
+                    replaces: known.is_some(),
+                },
+            })
+        }
+    }
+}
+
+fn account(pod: &Pod, running: &mut Vec<Accounted>) {
+    if let Ok(uid) = PodUid::new(format!("planned-{}", running.len())) {
+        running.push(Accounted::of(uid, pod));
+    }
+}
+
+fn verdict(pod: &Pod, node: &Node, running: &mut Vec<Accounted>, replaces: bool) -> String {
     match admission::admit(pod, node, running) {
         Verdict::Admitted { notes } => {
-            if let Ok(uid) = pinnace_api::PodUid::new(format!("planned-{}", running.len())) {
-                running.push(Accounted::of(uid, pod));
-            }
-            let verb = if present { "replace" } else { "start" };
+            account(pod, running);
+            let verb = if replaces { "replace" } else { "start" };
             notes
                 .iter()
                 .fold(verb.to_owned(), |text, note| format!("{text} ({note})"))
         }
-        Verdict::Unschedulable { message, .. } => format!("wait: {message}"),
+        Verdict::Unschedulable { message, details } => {
+            let wait = format!("wait: {message}");
+            details
+                .iter()
+                .fold(wait, |text, detail| format!("{text}; {detail}"))
+        }
         Verdict::Refused { reason, message, .. } => format!("fail: {reason}: {message}"),
     }
 }
@@ -156,4 +205,56 @@ fn read(directory: &std::path::Path) -> Result<pinnace_engine::source::Listing, 
     let mut files = Files::new(directory, Duration::ZERO);
     files.scan(&HashSet::new()).map_err(fail)?;
     Ok(files.listing())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LISTENS: &str = "metricsListen: [\"127.0.0.1:9100\"]\n";
+
+    async fn plan(etc: &str, manifest: &str) -> String {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout::new(root.path().to_owned());
+        std::fs::create_dir_all(layout.etc()).unwrap();
+        std::fs::write(layout.etc().join("config.yaml"), format!("nodeName: test\n{etc}")).unwrap();
+        let config = crate::configured(&layout).unwrap();
+        let manifests = root.path().join("manifests");
+        std::fs::create_dir(&manifests).unwrap();
+        std::fs::write(manifests.join("m.yaml"), manifest).unwrap();
+        let facts = crate::agent::facts::read(&layout, "");
+        let mut out = Vec::new();
+        assert!(run(&layout, &config, facts, &manifests, &mut out).await.unwrap());
+        String::from_utf8(out).unwrap()
+    }
+
+    fn pod(name: &str) -> String {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec:\n  hostNetwork: true\n  containers:\n\
+             \x20 - {{name: a, image: 'i:1', ports: [{{containerPort: 9100}}]}}\n---\n"
+        )
+    }
+
+    #[tokio::test]
+    async fn the_agents_own_port_is_taken_where_the_configuration_has_it() {
+        let said = plan(LISTENS, &pod("exporter")).await;
+        assert!(said.contains("Pod default/exporter: wait: "), "{said}");
+        assert!(said.contains("metricsListen"), "{said}");
+        for elsewhere in ["metricsListen: []\n", "metricsListen: [\"127.0.0.1:0\"]\n"] {
+            assert_eq!(
+                plan(elsewhere, &pod("exporter")).await,
+                "Pod default/exporter: start\n"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn pods_of_one_plan_are_admitted_beside_each_other() {
+        let said = plan("metricsListen: []\n", &(pod("one") + &pod("two"))).await;
+        assert!(
+            said.starts_with("Pod default/one: start\nPod default/two: wait: "),
+            "{said}"
+        );
+        assert!(said.contains("is held by Pod default/one"), "{said}");
+    }
 }
