@@ -12,12 +12,13 @@ use std::process::Command;
 use serde_json::Value;
 
 /// A crate of `src/` and the crates of ours that it may use.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
     ("api", &[]),
     ("sys", &[]),
     ("core", &["api"]),
     ("shim", &["sys"]),
     ("runtime", &["api", "core", "shim", "sys"]),
+    ("net", &["api", "core", "sys"]),
     ("volumes", &["api", "core", "sys"]),
     ("store", &["api", "core", "sys"]),
     ("metrics", &["api", "core", "sys"]),
@@ -26,7 +27,7 @@ const MAY_USE: [(&str, &[&str]); 11] = [
     (
         "pinnace",
         &[
-            "api", "core", "engine", "metrics", "runtime", "server", "shim", "store", "sys", "volumes",
+            "api", "core", "engine", "metrics", "net", "runtime", "server", "shim", "store", "sys", "volumes",
         ],
     ),
 ];

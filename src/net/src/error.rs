@@ -1,0 +1,101 @@
+//! Why a pod's network could not be made, looked at or taken down.
+
+use std::net::IpAddr;
+
+use pinnace_api::PodUid;
+use pinnace_core::pod::FailureReason;
+use pinnace_core::ports::{PortError, Retry};
+use pinnace_sys::SysError;
+
+use crate::rules::RulesError;
+
+/// What an operation on the network failed of.
+#[derive(Debug, thiserror::Error)]
+pub enum NetError {
+    /// The host refused.
+    #[error(transparent)]
+    Host(#[from] SysError),
+    /// The rules.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    /// Every address of a range is leased.
+    #[error("no IP addresses available in range {range}: all {leased} are in use")]
+    Exhausted {
+        /// The range.
+        range: String,
+        /// How many leases it has.
+        leased: usize,
+    },
+    /// Something of another's bears a name of ours.
+    #[error("interface {link} exists and is not this pod's ({alias:?})")]
+    ForeignLink {
+        /// Its name.
+        link: String,
+        /// Its alias.
+        alias: String,
+    },
+    /// The pod's namespace has an interface of our name that is not the peer of our link.
+    #[error("the pod's namespace has an eth0 that is not the peer of {link}")]
+    ForeignPeer {
+        /// The host's side.
+        link: String,
+    },
+    /// A lease is of another pod.
+    #[error("address {address} is leased to pod {holder}")]
+    LeasedToAnother {
+        /// The address.
+        address: IpAddr,
+        /// Its pod.
+        holder: PodUid,
+    },
+    /// A bandwidth annotation cannot be read.
+    #[error("annotation {annotation}: {why}")]
+    Bandwidth {
+        /// Its key.
+        annotation: &'static str,
+        /// Kubernetes' sentence.
+        why: String,
+    },
+    /// Parts of a pod's network are still there.
+    #[error("{} parts are left, the first because of", .others + 1)]
+    Left {
+        /// How many more.
+        others: usize,
+        /// The first failure.
+        #[source]
+        first: Box<NetError>,
+    },
+    /// The worker thread ended before it was done.
+    #[error("the worker thread ended early")]
+    Worker(#[source] tokio::task::JoinError),
+}
+
+impl NetError {
+    /// All failures in one; none is success.
+    pub(crate) fn all(errors: Vec<NetError>) -> Result<(), Self> {
+        let others = errors.len().saturating_sub(1);
+        match errors.into_iter().next() {
+            None => Ok(()),
+            Some(first) if others == 0 => Err(first),
+            Some(first) => Err(Self::Left {
+                others,
+                first: Box::new(first),
+            }),
+        }
+    }
+
+    /// The port's error, with the operation and object that it is worded by.
+    pub(crate) fn of(self, operation: &'static str, object: String) -> PortError {
+        let retry = match self {
+            NetError::Bandwidth { .. } => Retry::AfterChange,
+            _ => Retry::Later,
+        };
+        PortError {
+            operation,
+            object,
+            reason: FailureReason::FailedCreatePodSandBox,
+            retry,
+            source: Box::new(self),
+        }
+    }
+}
