@@ -6,25 +6,19 @@
 //!   line goes on for as long as the file may be large
 //! - what could not be written is counted, and a note of it is written as soon as writing works again
 //! - this is the file's only writer
-//!
-//! Rotation is the kubelet's: the file is renamed to `NAME.20260102-030405` and begun anew; the oldest of
-//! those files go. A second rotation within one second appends `-001` and so on.
+//! - a file that somebody has removed never grows unseen past the size at which it would be rotated
 
-use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, SeekFrom};
+use rustix::fs::SeekFrom;
 use rustix::io::Errno;
 
+use super::place::LogPlace;
 use super::record::{StreamName, classify, put};
-use super::stamp::{rfc3339_nanos, rotation_suffix};
+use super::stamp::rfc3339_nanos;
 use super::uri::LogTarget;
-
-const FILE_MODE: Mode = Mode::from_raw_mode(0o640);
-const MAX_ROTATIONS_PER_SECOND: u32 = 999;
 
 /// A log that cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -40,15 +34,11 @@ pub struct OpenLogError {
 /// An open log.
 #[derive(Debug)]
 pub struct LogFile {
-    directory: OwnedFd,
-    name: OsString,
+    place: LogPlace,
     file: OwnedFd,
     size_bytes: u64,
     max_size_bytes: u64,
-    max_files: u32,
     mid_line: [bool; 2],
-    /// Of the newest rotated file; a removed file's name is never used again, or the order would be lost.
-    last_rotation: (String, u32),
     dropped: Option<Dropped>,
 }
 
@@ -65,21 +55,14 @@ impl LogFile {
             path: target.path.clone(),
             source,
         };
-        let (Some(parent), Some(name)) = (target.path.parent(), target.path.file_name()) else {
-            return Err(failed(Errno::INVAL));
-        };
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = rustix::fs::open(parent, flags, Mode::empty()).map_err(failed)?;
-        let file = open_at(&directory, name).map_err(failed)?;
+        let place = LogPlace::open(target).map_err(failed)?;
+        let file = place.open_current().map_err(failed)?;
         let mut log = Self {
             size_bytes: length(&file).map_err(failed)?,
-            directory,
-            name: name.to_owned(),
+            place,
             file,
             max_size_bytes: target.max_size_bytes,
-            max_files: target.max_files,
             mid_line: [false; 2],
-            last_rotation: (String::new(), 0),
             dropped: None,
         };
         log.end_torn_record();
@@ -92,8 +75,7 @@ impl LogFile {
         if self.size_bytes == 0 {
             return;
         }
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let Ok(reader) = rustix::fs::openat(&self.directory, &self.name, flags, Mode::empty()) else {
+        let Ok(reader) = self.place.read_current() else {
             return;
         };
         let read = rustix::io::pread(&reader, &mut last, self.size_bytes - 1);
@@ -215,95 +197,38 @@ impl LogFile {
     }
 
     fn rotate(&mut self) {
-        let Some(rotated) = self.move_away() else {
+        if self.place.is_gone() {
+            return self.begin_anew();
+        }
+        let Some(rotated) = self.place.move_away() else {
             // It grows on; the next line tries again.
             return;
         };
-        match open_at(&self.directory, &self.name) {
+        match self.place.open_current() {
             Ok(file) => {
                 self.file = file;
                 self.size_bytes = 0;
-                self.remove_excess();
+                self.place.remove_excess();
             }
-            Err(_) => {
-                // No new file can be had: the old one is the current one again.
-                let flags = RenameFlags::NOREPLACE;
-                let _ = self.rename(&rotated, &self.name, flags);
-            }
+            // No new file can be had: the old one is the current one again.
+            Err(_) => self.place.move_back(&rotated),
         }
     }
 
-    /// Renames the file to a name that sorts after those of all earlier rotations.
-    fn move_away(&mut self) -> Option<OsString> {
-        let (last_suffix, last_number) = &self.last_rotation;
-        let now = rotation_suffix(SystemTime::now());
-        let (suffix, first) = if now > *last_suffix {
-            (now, 0)
-        } else {
-            (last_suffix.clone(), last_number + 1)
-        };
-        for number in first..=MAX_ROTATIONS_PER_SECOND {
-            let mut rotated = self.name.clone();
-            rotated.push(".");
-            rotated.push(&suffix);
-            if number > 0 {
-                rotated.push(format!("-{number:03}"));
-            }
-            match self.rename(&self.name, &rotated, RenameFlags::NOREPLACE) {
-                Ok(()) => {
-                    self.last_rotation = (suffix, number);
-                    return Some(rotated);
-                }
-                Err(Errno::EXIST) => {}
-                Err(_) => return None,
-            }
+    /// Somebody has moved the file away or removed it: nothing is left here to be rotated.
+    fn begin_anew(&mut self) {
+        match self.place.open_current() {
+            Ok(file) => self.file = file,
+            // Its directory has gone too. What nobody can ever read gives its room back at least.
+            Err(_) if is_unlinked(&self.file) => drop(rustix::fs::ftruncate(&self.file, 0)),
+            Err(_) => {}
         }
-        None
-    }
-
-    fn rename(&self, from: &OsStr, to: &OsStr, flags: RenameFlags) -> Result<(), Errno> {
-        rustix::fs::renameat_with(&self.directory, from, &self.directory, to, flags)
-    }
-
-    /// Removes the oldest rotated files, so that `max_files` are left with the current one.
-    fn remove_excess(&self) {
-        let mut rotated = self.rotated_names();
-        rotated.sort();
-        let keep = self.max_files.saturating_sub(1) as usize;
-        let excess = rotated.len().saturating_sub(keep);
-        for name in rotated.iter().take(excess) {
-            let _ = rustix::fs::unlinkat(&self.directory, name, AtFlags::empty());
-        }
-    }
-
-    fn rotated_names(&self) -> Vec<OsString> {
-        let prefix = [self.name.as_bytes(), b"."].concat();
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let listing = rustix::fs::openat(&self.directory, ".", flags, Mode::empty())
-            .and_then(|directory| rustix::fs::Dir::read_from(&directory));
-        let Ok(listing) = listing else {
-            return Vec::new();
-        };
-        listing
-            .filter_map(Result::ok)
-            .map(|entry| OsStr::from_bytes(entry.file_name().to_bytes()).to_owned())
-            .filter(|name| {
-                name.as_bytes()
-                    .strip_prefix(prefix.as_slice())
-                    .is_some_and(is_suffix)
-            })
-            .collect()
+        self.size_bytes = length(&self.file).unwrap_or(self.size_bytes);
     }
 }
 
-/// `20260102-030405`, `20260102-030405-001`.
-fn is_suffix(text: &[u8]) -> bool {
-    matches!(text.len(), 15 | 19) && text.iter().all(|b| b.is_ascii_digit() || *b == b'-')
-}
-
-fn open_at(directory: &OwnedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(directory, name, flags, FILE_MODE)
+fn is_unlinked(file: &OwnedFd) -> bool {
+    rustix::fs::fstat(file).is_ok_and(|stat| stat.st_nlink == 0)
 }
 
 fn length(file: &OwnedFd) -> Result<u64, Errno> {
@@ -375,6 +300,37 @@ mod tests {
             }
         }
         assert_eq!(expected, 1_000_000);
+    }
+
+    #[test]
+    fn a_file_that_somebody_removed_is_begun_anew_when_its_rotation_is_due() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut log = log_in(directory.path(), 1000, 100);
+        let mut batch = Vec::new();
+        put(&mut batch, STAMP, StreamName::Stdout, true, &[b'a'; 990]);
+        log.append(&batch);
+        fs::remove_file(directory.path().join("0.log")).unwrap();
+        batch.clear();
+        put(&mut batch, STAMP, StreamName::Stdout, true, b"after");
+        log.append(&batch);
+        let files = files(directory.path());
+        assert_eq!(files.len(), 1, "{files:?}");
+        assert!(fs::read_to_string(&files[0]).unwrap().ends_with(" after\n"));
+    }
+
+    #[test]
+    fn a_file_whose_directory_went_too_does_not_grow_unseen() {
+        let directory = tempfile::tempdir().unwrap();
+        let pod = directory.path().join("pod");
+        fs::create_dir(&pod).unwrap();
+        let mut log = log_in(&pod, 1000, 100);
+        fs::remove_dir_all(&pod).unwrap();
+        let mut batch = Vec::new();
+        put(&mut batch, STAMP, StreamName::Stdout, true, &[b'a'; 100]);
+        for _ in 0..1000 {
+            log.append(&batch);
+        }
+        assert!(length(&log.file).unwrap() < 2000);
     }
 
     #[test]
