@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use pinnace_sys::file;
-use rustix::process::{Pid, Signal, kill_process};
+use pinnace_sys::process::Pidfd;
 
 const MOUNT: &str = "/sys/fs/cgroup";
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -82,10 +82,19 @@ impl ContainerCgroup {
             return self.processes().is_empty();
         }
         let processes = self.processes();
-        for pid in &processes {
-            if let Some(pid) = i32::try_from(*pid).ok().and_then(Pid::from_raw) {
-                let _ = kill_process(pid, Signal::KILL);
-            }
+        // A pid that was read may be another's by now: each is held first, and signalled only if it is still
+        // listed.
+        let held: Vec<Pidfd> = processes
+            .iter()
+            .filter_map(|pid| Pidfd::open(*pid).ok())
+            .collect();
+        let still = if held.is_empty() {
+            Vec::new()
+        } else {
+            self.processes()
+        };
+        for process in held.iter().filter(|process| still.contains(&process.pid())) {
+            let _ = process.signal(libc::SIGKILL);
         }
         processes.is_empty()
     }

@@ -19,7 +19,7 @@ use std::time::Duration;
 use common::{Pod, eventually};
 use nix::sys::stat::Mode;
 use pinnace_shim::logs::LogTarget;
-use pinnace_shim::protocol::events::{Event, ForwardRequest, TaskExit, TaskOom};
+use pinnace_shim::protocol::events::{Event, ForwardRequest, TaskDelete, TaskExit, TaskOom};
 use pinnace_shim::protocol::task::*;
 use pinnace_shim::protocol::*;
 use prost::Message;
@@ -147,6 +147,23 @@ fn an_exec_gets_its_input_until_it_is_closed() {
     assert_eq!(client.wait(&id, "x").unwrap(), 0);
     let mut rest = Vec::new();
     assert_eq!(out.read_to_end(&mut rest).unwrap(), 0, "no writer is left");
+    client.delete(&id, "x").unwrap();
+}
+
+#[test]
+fn an_execs_input_ends_with_the_client_that_gave_it() {
+    let mut pod = Pod::new();
+    let mut client = pod.running("a", &["sleep", "1000"]);
+    let id = pod.id("a");
+    let input = fifo(&pod, "in");
+    let mut agent = pod.client();
+    let request = pod.exec_request(&id, "x", &["cat"], (input.to_str().unwrap(), "", "", false));
+    let _: Empty = agent.call(Method::Exec, &request).unwrap();
+    agent.start(&id, "x").unwrap();
+    let writer = fs::OpenOptions::new().write(true).open(&input).unwrap();
+    // The agent is killed: both go at once, and no CloseIO comes.
+    drop((agent, writer));
+    assert_eq!(client.wait(&id, "x").unwrap(), 0);
     client.delete(&id, "x").unwrap();
 }
 
@@ -391,17 +408,21 @@ fn under_containerds_own_shim_the_logger_writes_the_same_log() {
         |_| (),
     );
     let (mut client, id) = (pod.start_foreign_shim("a"), pod.id("a"));
+    let shim = client.connect_call(&id).shim_pid;
+    let started = pinnace_sys::process::start_time(shim).unwrap();
     // That shim dies when nobody takes its events.
-    let served = std::thread::spawn(move || read_events(&listener, TaskExit::TOPIC));
+    let served = std::thread::spawn(move || read_events(&listener, TaskDelete::TOPIC));
     let uri = LogTarget::new(pod.log("a")).binary_uri(common::SHIM.as_ref());
     let request = pod.create_request("a", ("", &uri, "", false));
     let _: CreateTaskResponse = client.call(Method::Create, &request).unwrap();
     client.start(&id, "").unwrap();
     assert_eq!(client.wait(&id, "").unwrap(), 6);
-    let exit = served.join().unwrap().pop().unwrap().event.unwrap();
-    assert_eq!(TaskExit::decode(exit.value.as_slice()).unwrap().exit_status, 6);
     // That shim holds the streams' other ends until Delete.
     client.delete(&id, "").unwrap();
+    let events = served.join().unwrap();
+    let exit = events.iter().find(|event| event.topic == TaskExit::TOPIC);
+    let exit = exit.unwrap().event.clone().unwrap();
+    assert_eq!(TaskExit::decode(exit.value.as_slice()).unwrap().exit_status, 6);
     let lines = eventually("three records", || {
         let lines = pod.log_lines("a");
         (lines.len() == 3).then_some(lines)
@@ -409,5 +430,9 @@ fn under_containerds_own_shim_the_logger_writes_the_same_log() {
     for line in ["F out", "F err", "P rest"] {
         assert!(lines.iter().any(|seen| seen == line), "{lines:?}");
     }
-    client.shutdown();
+    // It may end before it has answered.
+    client.send(Method::Shutdown, &ShutdownRequest { id, now: false });
+    eventually("that shim's end", || {
+        (!pinnace_sys::process::is_alive(shim, started)).then_some(())
+    });
 }

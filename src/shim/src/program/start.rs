@@ -8,7 +8,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use pinnace_sys::{Layout, SysError, file};
 use rustix::fs::{FlockOperation, Mode, OFlags};
@@ -73,16 +73,35 @@ pub fn start(args: &Args) -> Result<String, StartError> {
     let address = format!("unix://{}", path.display());
 
     let _lock = lock(&directory)?;
-    if socket::connect(&path).is_err() {
+    let mut spawned = None;
+    if !listens(&path) {
         let pod = if args.pod.is_empty() {
             config.pod()
         } else {
             Some(args.pod.clone())
         };
-        spawn(args, &bundle, &path, &root, &group, pod)?;
+        spawned = Some(spawn(args, &bundle, &path, &root, &group, pod)?);
     }
-    file::write_replace(&bundle.join("address"), address.as_bytes(), 0o600)?;
+    let told = file::write_replace(&bundle.join("address"), address.as_bytes(), 0o600);
+    if told.is_err()
+        && let Some(mut shim) = spawned
+    {
+        // Nobody would ever find it.
+        let _ = shim.kill();
+        let _ = shim.wait();
+        let _ = std::fs::remove_file(&path);
+    }
+    told?;
     Ok(address)
+}
+
+/// Whether somebody listens there. Never waits: a shim that is too busy to take a connection now (its queue
+/// is full) is one all the same, and must not hold up the other pods' starts, which wait for our lock.
+fn listens(path: &Path) -> bool {
+    match socket::connect_now(path) {
+        Ok(_) => true,
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+    }
 }
 
 /// Held until it is dropped.
@@ -90,7 +109,7 @@ fn lock(directory: &Path) -> Result<OwnedFd, StartError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = rustix::fs::open(directory, flags, Mode::empty());
     let lock = opened.map_err(|e| failed("open", directory)(e.into()))?;
-    rustix::fs::flock(&lock, FlockOperation::LockExclusive)
+    rustix::io::retry_on_intr(|| rustix::fs::flock(&lock, FlockOperation::LockExclusive))
         .map_err(|e| failed("lock", directory)(e.into()))?;
     Ok(lock)
 }
@@ -102,7 +121,7 @@ fn spawn(
     root: &Path,
     group: &str,
     pod: Option<String>,
-) -> Result<(), StartError> {
+) -> Result<Child, StartError> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("remove", path)(error)),
         _ => {}
@@ -128,8 +147,9 @@ fn spawn(
     let child = spawned
         .inspect_err(|_| drop(std::fs::remove_file(path)))
         .map_err(failed("run", &program))?;
-    file::write_replace(&bundle.join("shim.pid"), child.id().to_string().as_bytes(), 0o600)?;
-    Ok(())
+    // For people only, so a start does not fail for it.
+    let _ = file::write_replace(&bundle.join("shim.pid"), child.id().to_string().as_bytes(), 0o600);
+    Ok(child)
 }
 
 /// 16 hexadecimal digits.

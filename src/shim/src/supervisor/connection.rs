@@ -1,12 +1,13 @@
 //! Clients: they come, call and go; a request's answer goes back to the connection that it came from, or
 //! nowhere.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::time::Instant;
 
 use rustix::event::epoll::EventFlags;
 
-use super::Supervisor;
+use super::{LISTENER_PAUSE, Supervisor};
 use crate::protocol::{Decoder, Frame, FrameKind, Request, Status, encode_response};
 use crate::reactor::Token;
 
@@ -60,7 +61,21 @@ impl Connection {
 
 impl Supervisor {
     pub(super) fn accept(&mut self) {
-        while let Ok((socket, _)) = self.listener.accept() {
+        loop {
+            let socket = match self.listener.accept() {
+                Ok((socket, _)) => socket,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                // The client has gone meanwhile, or we were interrupted.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::ConnectionAborted | ErrorKind::Interrupted
+                    ) =>
+                {
+                    continue;
+                }
+                Err(error) => return self.pause_listening(&error),
+            };
             if self.connections.len() >= MAX_CONNECTIONS || socket.set_nonblocking(true).is_err() {
                 continue;
             }
@@ -80,6 +95,20 @@ impl Supervisor {
         }
     }
 
+    fn pause_listening(&mut self, error: &std::io::Error) {
+        self.note(&format!("take a client: {error}"));
+        self.reactor.remove(&self.listener);
+        self.listener_paused = Some(Instant::now() + LISTENER_PAUSE);
+    }
+
+    pub(super) fn resume_listening(&mut self, now: Instant) {
+        if self.listener_paused.is_none_or(|until| now < until) {
+            return;
+        }
+        let added = self.reactor.add(&self.listener, Token::Listener, EventFlags::IN);
+        self.listener_paused = added.err().map(|_| now + LISTENER_PAUSE);
+    }
+
     pub(super) fn on_connection(&mut self, id: u32, flags: EventFlags) {
         if flags.contains(EventFlags::OUT) {
             self.flush(id);
@@ -93,7 +122,7 @@ impl Supervisor {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
-        self.scratch_used = Some(std::time::Instant::now());
+        self.scratch_used = Some(Instant::now());
         let buffer = self.scratch.read_buffer();
         let count = match connection.socket.read(buffer) {
             Ok(count) => count,
@@ -180,6 +209,7 @@ impl Supervisor {
                 process.waiters.retain(|ticket| ticket.connection != id);
                 if process.io.client == Some(id) {
                     process.io.readers.clear();
+                    process.io.stdin_writer = None;
                 }
             }
         }
@@ -187,8 +217,5 @@ impl Supervisor {
 }
 
 fn is_passing(error: &std::io::Error) -> bool {
-    matches!(
-        error.kind(),
-        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted
-    )
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }

@@ -8,7 +8,7 @@ use super::Supervisor;
 use super::calls::{Handled, Outcome, invalid, key, not_found, reply, wrong_state};
 use super::connection::Ticket;
 use super::launch::status_of;
-use super::reap::OperationKind;
+use super::operations::OperationKind;
 use super::task::{Exit, ProcessKey};
 use crate::protocol::options::{PROCESS_DETAILS, ProcessDetails};
 use crate::protocol::task::{
@@ -118,7 +118,7 @@ impl Supervisor {
         if process.pid == 0 {
             return Err(wrong_state("the process was not started"));
         }
-        if process.exit.is_some() {
+        if !process.is_running() {
             return Err(not_found("process already finished"));
         }
         let pid = process.pid;

@@ -7,15 +7,19 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use rustix::fs::{Mode, OFlags};
-use rustix::io::{Errno, FdFlags};
+use rustix::io::{DupFlags, Errno};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 
 use crate::socket;
 
 /// Descriptors 3, 4 and 5 are kept free of anything else, so that a logging program can find its own there.
+///
+/// What they lead to between two programs is held open apart, so that giving a place back needs no descriptor
+/// more and cannot fail for want of one.
 #[derive(Debug)]
 pub struct Descriptors {
     places: [OwnedFd; 3],
+    null: OwnedFd,
 }
 
 impl Descriptors {
@@ -23,23 +27,21 @@ impl Descriptors {
     pub fn reserve() -> Result<Self, Errno> {
         let place = || rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
         let places = [place()?, place()?, place()?];
+        let null = place()?;
         match places.iter().map(AsRawFd::as_raw_fd).eq(3..6) {
-            true => Ok(Self { places }),
+            true => Ok(Self { places, null }),
             false => Err(Errno::MFILE),
         }
     }
 
     /// Starts a program with the three descriptors in the places; they are its alone afterwards.
     pub fn spawn(&mut self, command: &mut Command, descriptors: &[OwnedFd; 3]) -> io::Result<u32> {
-        for (descriptor, place) in descriptors.iter().zip(&mut self.places) {
-            // This thread is the only one, so nothing else can inherit them meanwhile.
-            rustix::io::dup2(descriptor, place)?;
-        }
-        let spawned = command.spawn();
+        // This thread is the only one, so nothing else can inherit them meanwhile.
+        let mut pairs = descriptors.iter().zip(&mut self.places);
+        let placed = pairs.try_for_each(|(descriptor, place)| rustix::io::dup2(descriptor, place));
+        let spawned = placed.map_err(io::Error::from).and_then(|()| command.spawn());
         for place in &mut self.places {
-            let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
-            rustix::io::dup2(&null, place)?;
-            rustix::io::fcntl_setfd(&*place, FdFlags::CLOEXEC)?;
+            rustix::io::dup3(&self.null, place, DupFlags::CLOEXEC)?;
         }
         Ok(spawned?.id())
     }

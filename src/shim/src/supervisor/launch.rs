@@ -13,7 +13,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::Supervisor;
 use super::handover::Console;
-use super::reap::OperationKind;
+use super::operations::OperationKind;
 use super::streams::Stream;
 use super::task::{Process, ProcessIo, ProcessKey, Task};
 use crate::logs::{Pump, StreamName};

@@ -9,7 +9,7 @@ use super::Supervisor;
 use super::calls::{Handled, Outcome, invalid, key, wrong_state};
 use super::connection::Ticket;
 use super::launch::{remove_exec_files, status_of};
-use super::reap::OperationKind;
+use super::operations::OperationKind;
 use super::task::{Exit, Process, ProcessKey, Task};
 use crate::bundle::Config;
 use crate::container_cgroup::ContainerCgroup;

@@ -23,6 +23,7 @@ mod gate;
 mod handover;
 mod launch;
 mod lifecycle;
+mod operations;
 mod publish;
 mod reap;
 mod removal;
@@ -43,8 +44,9 @@ use crate::logs::Scratch;
 use crate::reactor::{Reactor, Token};
 use connection::Connection;
 pub use handover::Descriptors;
+use operations::Operation;
 use publish::Publisher;
-use reap::{Operation, Stray};
+use reap::Stray;
 use streams::{Ready, StreamTable};
 use task::Task;
 
@@ -53,6 +55,9 @@ const SCRATCH_IDLE: Duration = Duration::from_secs(1);
 /// How often processes that outlived their container's first are killed again.
 const LEFTOVER_INTERVAL: Duration = Duration::from_millis(50);
 const LEFTOVER_TRIES: u32 = 200;
+/// How long no client is taken after one could not be, for want of descriptors or memory; without the pause
+/// the waiting client would wake the loop for ever.
+const LISTENER_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a shim is started with.
 #[derive(Debug)]
@@ -75,6 +80,8 @@ pub struct Supervisor {
     settings: Settings,
     reactor: Reactor,
     listener: UnixListener,
+    /// Until when no client is taken.
+    listener_paused: Option<Instant>,
     signals: SignalFd,
     descriptors: Descriptors,
     connections: BTreeMap<u32, Connection>,
@@ -107,6 +114,7 @@ impl Supervisor {
             settings,
             reactor,
             listener,
+            listener_paused: None,
             signals,
             descriptors,
             connections: BTreeMap::new(),
@@ -162,7 +170,8 @@ impl Supervisor {
         let deadlines = self.operations.values().map(|operation| operation.deadline);
         let scratch = self.scratch_used.map(|used| used + SCRATCH_IDLE);
         let loggers = self.streams.next_deadline();
-        let next = deadlines.chain(scratch).chain(loggers).min();
+        let timers = [scratch, loggers, self.listener_paused];
+        let next = deadlines.chain(timers.into_iter().flatten()).min();
         let until = next.map(|at| at.saturating_duration_since(Instant::now()));
         match self.leftovers.is_empty() {
             true => until,
@@ -176,6 +185,7 @@ impl Supervisor {
             self.scratch_used = None;
         }
         self.kill_overdue_operations(now);
+        self.resume_listening(now);
         for ready in self.streams.overdue(now, &self.reactor) {
             self.go_on(ready);
         }

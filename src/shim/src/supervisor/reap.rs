@@ -1,55 +1,22 @@
-//! Children that have ended: OCI runtimes, whose calls are now answered, and containers' processes, whose
-//! exits are now known.
+//! Children that have ended: containers' processes, whose exits are now known; an OCI runtime's end is handed
+//! to `operations`.
 //!
 //! A process may end before the runtime that launched it has told us its pid. Such an exit is kept as a
 //! stray until the launch is over, and dropped when no launch is under way.
 
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use prost::Message;
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
+use rustix::process::{WaitOptions, WaitStatus, wait};
 
 use super::Supervisor;
-use super::calls::not_found;
-use super::connection::Ticket;
-use super::task::{Exit, ProcessKey, Task};
-use crate::oci;
+use super::task::{Exit, Process, ProcessKey, Task};
+use crate::protocol::Timestamp;
 use crate::protocol::events::{TaskExit, TaskOom};
 use crate::protocol::task::TaskStatus;
-use crate::protocol::{Code, Empty, Status, Timestamp};
 
-/// How long a runtime may take; the kubelet's own limit for a runtime's request.
-const OPERATION_LIMIT: Duration = Duration::from_secs(120);
 /// Exits kept while launches are under way.
 const MAX_STRAYS: usize = 4096;
-
-/// A runtime that is at work.
-#[derive(Debug)]
-pub struct Operation {
-    key: ProcessKey,
-    kind: OperationKind,
-    log: PathBuf,
-    overdue: bool,
-    pub deadline: Instant,
-}
-
-/// What it does, and who waits for it.
-#[derive(Debug)]
-pub enum OperationKind {
-    /// `create` or `exec`; the process knows who waits.
-    Launch,
-    /// `start`.
-    Start(Ticket),
-    /// `delete`.
-    Delete(Ticket),
-    /// `kill`.
-    Kill(Ticket),
-    /// `update`.
-    Update(Ticket),
-    /// `delete --force` after a `create` that failed for this reason.
-    CleanUp { ticket: Option<Ticket>, status: Status },
-}
 
 /// An exit that nobody has claimed yet.
 #[derive(Debug)]
@@ -59,30 +26,6 @@ pub struct Stray {
 }
 
 impl Supervisor {
-    /// Takes note of a runtime that was started.
-    pub(super) fn begin(&mut self, pid: u32, key: ProcessKey, kind: OperationKind, log: PathBuf) {
-        let operation = Operation {
-            key,
-            kind,
-            log,
-            overdue: false,
-            deadline: Instant::now() + OPERATION_LIMIT,
-        };
-        self.operations.insert(pid.cast_signed(), operation);
-    }
-
-    pub(super) fn kill_overdue_operations(&mut self, now: Instant) {
-        for (pid, operation) in &mut self.operations {
-            if operation.deadline <= now {
-                operation.overdue = true;
-                operation.deadline = now + OPERATION_LIMIT;
-                if let Some(pid) = Pid::from_raw(*pid) {
-                    let _ = kill_process(pid, Signal::KILL);
-                }
-            }
-        }
-    }
-
     pub(super) fn on_signals(&mut self) {
         let mut asked_to_end = false;
         while let Ok(Some(signal)) = self.signals.read_signal() {
@@ -122,11 +65,7 @@ impl Supervisor {
         for (operation, status) in done {
             self.finish(operation, status);
         }
-        if !self
-            .operations
-            .values()
-            .any(|operation| matches!(operation.kind, OperationKind::Launch))
-        {
+        if !self.operations.values().any(|operation| operation.is_launch()) {
             self.strays.clear();
         }
     }
@@ -152,18 +91,18 @@ impl Supervisor {
             })
         };
         self.tasks.iter().find_map(|(id, task)| {
-            if task.init.pid == pid && task.init.exit.is_none() {
+            let is = |process: &Process| process.pid == pid && process.is_running();
+            if is(&task.init) {
                 return found(id, "");
             }
-            let running = |exec: &super::task::Exec| exec.process.pid == pid && exec.process.exit.is_none();
-            let (exec, _) = task.execs.iter().find(|(_, exec)| running(exec))?;
+            let (exec, _) = task.execs.iter().find(|(_, exec)| is(&exec.process))?;
             found(id, exec)
         })
     }
 
     /// A launch is over, and the process may have ended meanwhile.
     pub(super) fn claim_stray(&mut self, key: &ProcessKey, pid: u32) {
-        if let Some(index) = self.strays.iter().position(|stray| stray.pid == pid)
+        if let Some(index) = self.strays.iter().rposition(|stray| stray.pid == pid)
             && let Some(stray) = self.strays.remove(index)
         {
             self.exited(key, stray.exit);
@@ -259,65 +198,6 @@ impl Supervisor {
         }
         self.release(key);
     }
-
-    fn finish(&mut self, operation: Operation, status: WaitStatus) {
-        let failure = operation.failure(status);
-        let _ = std::fs::remove_file(&operation.log);
-        let key = &operation.key;
-        match (operation.kind, failure) {
-            (OperationKind::Launch, None) => self.launched(key),
-            (OperationKind::Launch, Some(status)) => self.launch_failed(key, status),
-            (OperationKind::Start(ticket), None) => self.started(key, ticket),
-            (OperationKind::Delete(ticket), None) => self.container_deleted(key, ticket),
-            (OperationKind::Delete(ticket), Some(status)) if status.code() == Code::NotFound => {
-                self.container_deleted(key, ticket);
-            }
-            (OperationKind::Start(ticket) | OperationKind::Delete(ticket), Some(status)) => {
-                self.answer(ticket, Err(status));
-                self.settle(key);
-            }
-            (OperationKind::Kill(ticket), None) => self.answer(ticket, Ok(Empty {}.encode_to_vec())),
-            (OperationKind::Update(ticket), failure) => {
-                let _ = std::fs::remove_file(operation.log.with_extension("json"));
-                self.answer(ticket, failure.map_or_else(|| Ok(Empty {}.encode_to_vec()), Err));
-            }
-            (OperationKind::Kill(ticket), Some(status)) => self.answer(ticket, Err(status)),
-            (OperationKind::CleanUp { ticket, status }, _) => self.created_in_vain(key, ticket, status),
-        }
-    }
-}
-
-impl Operation {
-    /// Why the runtime did not do it, in its own words.
-    fn failure(&self, status: WaitStatus) -> Option<Status> {
-        let verb = match self.kind {
-            OperationKind::Launch if self.key.exec.is_empty() => "create",
-            OperationKind::Launch => "exec",
-            OperationKind::Start(_) => "start",
-            OperationKind::Delete(_) | OperationKind::CleanUp { .. } => "delete",
-            OperationKind::Kill(_) => "kill",
-            OperationKind::Update(_) => "update",
-        };
-        if self.overdue {
-            let text = format!(
-                "OCI runtime {verb} took longer than {} s",
-                OPERATION_LIMIT.as_secs()
-            );
-            return Some(Status::new(Code::DeadlineExceeded, text));
-        }
-        if status.exit_status() == Some(0) {
-            return None;
-        }
-        let message = oci::last_message(&self.log).unwrap_or_else(|| match status.terminating_signal() {
-            Some(signal) => format!("killed by signal {signal}"),
-            None => format!("exit status {}", exit_code(status)),
-        });
-        Some(match (&self.kind, message) {
-            (OperationKind::Kill(_), text) if is_finished(&text) => not_found("process already finished"),
-            (OperationKind::Delete(_), text) if text.contains("does not exist") => not_found(text),
-            (_, text) => Status::new(Code::Unknown, format!("OCI runtime {verb} failed: {text}")),
-        })
-    }
 }
 
 /// Process 1 sends it to all when the machine goes down, and waits for the end of all; at other times no unit
@@ -326,20 +206,7 @@ fn is_of_shutdown(signal: u32, sender: u32) -> bool {
     signal == libc::SIGTERM.cast_unsigned() && sender == 1
 }
 
-/// What runc, crun and youki say of a process that is gone.
-fn is_finished(message: &str) -> bool {
-    [
-        "process already finished",
-        "container not running",
-        "is not running",
-        "does not exist",
-        "No such process",
-    ]
-    .iter()
-    .any(|text| message.contains(text))
-}
-
-fn exit_code(status: WaitStatus) -> u32 {
+pub(super) fn exit_code(status: WaitStatus) -> u32 {
     let code = status
         .exit_status()
         .or_else(|| status.terminating_signal().map(|signal| 128 + signal));

@@ -6,7 +6,7 @@ use super::Supervisor;
 use super::calls::{Handled, Outcome, key, not_found, reply, wrong_state};
 use super::connection::Ticket;
 use super::launch::status_of;
-use super::reap::OperationKind;
+use super::operations::OperationKind;
 use super::task::{Process, ProcessKey};
 use crate::protocol::events::TaskDelete;
 use crate::protocol::task::{DeleteRequest, DeleteResponse, TaskStatus};

@@ -84,7 +84,7 @@ pub struct ProcessIo {
     pub terminal: Option<OwnedFd>,
     /// The gate that the process is held at during its Start.
     pub gate: Option<u32>,
-    /// The client whose end also ends the wait for a reader of the fifos; 0 for none.
+    /// The client whose end also ends the wait for a reader of the fifos, and the process's input.
     pub client: Option<u32>,
 }
 
@@ -104,7 +104,8 @@ impl Process {
         }
     }
 
+    /// It is there and was not reaped: its pid is its own.
     pub fn is_running(&self) -> bool {
-        self.pid != 0 && self.exit.is_none()
+        self.pid != 0 && self.exit.is_none() && self.early_exit.is_none()
     }
 }
