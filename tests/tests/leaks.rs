@@ -84,9 +84,14 @@ fn twenty_pods_come_and_go_and_the_agent_and_the_host_are_as_before() {
     wait_for("the host to be as before", || {
         (settled(&node) == before).then_some(())
     });
-    wait_for("descriptors and threads of the agent to be as before", || {
-        (resources() == base).then_some(())
-    });
+    // The base may have been taken while something of the first pod was still being closed.
+    wait_for(
+        "descriptors and threads of the agent to be as few as before",
+        || {
+            let (descriptors, threads) = resources();
+            (descriptors <= base.0 && threads <= base.1).then_some(())
+        },
+    );
     // Two that work always, and what a look at the manifests and the images takes; idle ones end after 10 s.
     wait_for("the pool's idle threads to end", || {
         (threads(agent).0 <= 4).then_some(())
