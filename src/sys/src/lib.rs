@@ -13,6 +13,7 @@
 //! | [`path`] | opening and making paths beneath a directory descriptor |
 //! | [`mount`] | overlays, tmpfs, binds, the list of mounts |
 //! | [`namespace`] | namespaces pinned to files |
+//! | [`netlink`] | requests to the kernel's network, and its answers |
 //! | [`process`] | pidfds, start times, oom_score_adj, capabilities |
 //! | [`cgroup`] | control groups of both versions |
 //! | [`clock`] | the boot-time clock, the wall clock, the boot's id |
@@ -25,6 +26,7 @@ pub mod file;
 pub mod layout;
 pub mod mount;
 pub mod namespace;
+pub mod netlink;
 pub mod path;
 pub mod process;
 pub mod random;

@@ -6,29 +6,23 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::sched::{CloneFlags, unshare};
 use rustix::fs::{CWD, FsWord, OFlags, openat};
-use rustix::net::netlink::SocketAddrNetlink;
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with,
-    sockopt::{Timeout, set_socket_timeout},
-};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::error::{Doing, SysResult};
 use crate::file;
 use crate::mount;
+use crate::netlink::{self, Batch, Family, Socket};
 
 /// `NSFS_MAGIC` of the kernel.
 const NSFS: FsWord = 0x6e73_6673;
 /// The loopback interface is the first of every network namespace.
 const LOOPBACK_INDEX: i32 = 1;
-/// `NLM_F_REQUEST | NLM_F_ACK`.
-const REQUEST_FLAGS: u16 = 1 | 4;
-/// The kernel answers at once; this only keeps a thread from waiting for ever.
-const ANSWER_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// A kind of namespace that needs no process to be of use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +98,26 @@ pub fn is_pinned(path: &Path) -> SysResult<bool> {
     }
 }
 
+/// Does `work` in a thread of its own that is in the namespace pinned to this file; the thread then ends. What
+/// it opens (sockets, files below /proc/thread-self) stays of that namespace.
+pub fn within<T: Send>(path: &Path, work: impl FnOnce() -> T + Send) -> SysResult<T> {
+    let file = File::open(path).doing_on("open the namespace", path)?;
+    let enter = || {
+        move_into_link_name_space(file.as_fd(), None::<LinkNameSpaceType>)
+            .doing_on("enter the namespace", path)
+    };
+    std::thread::scope(|scope| {
+        let inside = std::thread::Builder::new()
+            .name("namespace".to_owned())
+            .spawn_scoped(scope, || enter().map(|()| work()))
+            .doing_on("start a thread to enter", path)?;
+        match inside.join() {
+            Ok(done) => done,
+            Err(_) => Err(io::Error::other("the thread ended early")).doing_on("work in", path),
+        }
+    })
+}
+
 /// Lets go of a namespace and removes its file; nothing there is fine. The kernel takes the namespace down
 /// when its last user is gone, later and by itself.
 pub fn unpin(path: &Path) -> SysResult<()> {
@@ -144,55 +158,21 @@ fn create_empty(path: &Path) -> SysResult<File> {
 
 /// Asks by netlink: RTM_NEWLINK on the first interface, with IFF_UP set.
 fn loopback_up() -> io::Result<()> {
-    let socket = socket_with(
-        AddressFamily::NETLINK,
-        SocketType::RAW,
-        SocketFlags::CLOEXEC,
-        None, // NETLINK_ROUTE, the protocol 0
-    )?;
-    set_socket_timeout(&socket, Timeout::Recv, Some(ANSWER_LIMIT))?;
     let up = libc::IFF_UP.cast_unsigned();
-    let mut request = Vec::with_capacity(32);
-    request.extend_from_slice(&32_u32.to_ne_bytes());
-    request.extend_from_slice(&libc::RTM_NEWLINK.to_ne_bytes());
-    request.extend_from_slice(&REQUEST_FLAGS.to_ne_bytes());
-    request.extend_from_slice(&1_u32.to_ne_bytes());
-    request.extend_from_slice(&[0; 8]);
-    request.extend_from_slice(&LOOPBACK_INDEX.to_ne_bytes());
-    request.extend_from_slice(&up.to_ne_bytes());
-    request.extend_from_slice(&up.to_ne_bytes());
-    sendto(
-        &socket,
-        &request,
-        SendFlags::empty(),
-        &SocketAddrNetlink::new(0, 0),
-    )?;
-    let mut answer = [0_u8; 256];
-    let (_, length) = recv(&socket, &mut answer, RecvFlags::empty())?;
-    read_acknowledgement(&answer[..length])
-}
-
-/// The answer is an NLMSG_ERROR whose number is 0 or negative.
-fn read_acknowledgement(answer: &[u8]) -> io::Result<()> {
-    let malformed = || io::Error::new(io::ErrorKind::InvalidData, "malformed netlink answer");
-    let kind = answer.get(4..6).ok_or_else(malformed)?;
-    let code = answer.get(16..20).and_then(|code| <[u8; 4]>::try_from(code).ok());
-    let code = i32::from_ne_bytes(code.ok_or_else(malformed)?);
-    if i32::from(u16::from_ne_bytes([kind[0], kind[1]])) != libc::NLMSG_ERROR {
-        return Err(malformed());
-    }
-    match code {
-        0 => Ok(()),
-        code => Err(io::Error::from_raw_os_error(code.saturating_neg())),
-    }
+    let mut header = [0_u8; 16];
+    header[4..8].copy_from_slice(&LOOPBACK_INDEX.to_ne_bytes());
+    header[8..12].copy_from_slice(&up.to_ne_bytes());
+    header[12..16].copy_from_slice(&up.to_ne_bytes());
+    let mut batch = Batch::new();
+    batch.message(libc::RTM_NEWLINK, netlink::ACK, &header);
+    let answers = Socket::open(Family::Route)?.execute(batch)?;
+    answers.results.into_iter().collect()
 }
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::MetadataExt;
     use std::time::Instant;
-
-    use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
     use super::*;
 
@@ -221,14 +201,8 @@ mod tests {
         }
     }
 
-    fn inside<T: Send + 'static>(path: &Path, look: impl FnOnce() -> T + Send + 'static) -> T {
-        let file = File::open(path).unwrap();
-        let thread = std::thread::spawn(move || {
-            use std::os::fd::AsFd;
-            move_into_link_name_space(file.as_fd(), None::<LinkNameSpaceType>).unwrap();
-            look()
-        });
-        thread.join().unwrap()
+    fn inside<T: Send>(path: &Path, look: impl FnOnce() -> T + Send) -> T {
+        within(path, look).unwrap()
     }
 
     #[test]
@@ -287,17 +261,6 @@ mod tests {
         let error = pin(&[absent], None).unwrap_err();
         assert!(error.is_not_found());
         assert_eq!(error.object, path.display().to_string());
-    }
-
-    #[test]
-    fn a_refused_request_is_an_error() {
-        let mut answer = vec![0_u8; 36];
-        answer[4..6].copy_from_slice(&2_u16.to_ne_bytes());
-        read_acknowledgement(&answer).unwrap();
-        answer[16..20].copy_from_slice(&(-libc::EPERM).to_ne_bytes());
-        let error = read_acknowledgement(&answer).unwrap_err();
-        assert_eq!(error.raw_os_error(), Some(libc::EPERM));
-        assert!(read_acknowledgement(&answer[..10]).is_err());
     }
 
     #[test]
