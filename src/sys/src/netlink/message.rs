@@ -246,7 +246,7 @@ impl<'a> Attributes<'a> {
     /// The first of this kind.
     pub fn find(self, kind: u16) -> Option<Attribute<'a>> {
         let mut all = self;
-        all.find(|attribute| attribute.kind == kind)
+        Iterator::find(&mut all, |attribute| attribute.kind == kind)
     }
 }
 
