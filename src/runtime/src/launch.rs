@@ -190,22 +190,28 @@ impl Launch<'_> {
             .kill_on_drop(true)
             .spawn()
             .map_err(failed)?;
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let streams = (child.stdout.take(), child.stderr.take());
         let whole = async {
-            let reading = async { tokio::join!(read_up_to(stdout), read_up_to(stderr)) };
+            let reading = async {
+                tokio::join!(
+                    read_up_to(streams.0, &mut stdout),
+                    read_up_to(streams.1, &mut stderr)
+                )
+            };
             tokio::pin!(reading);
             tokio::select! {
                 // Both streams ended, as they do when the starter ends.
-                (stdout, stderr) = &mut reading => Ok((child.wait().await?, stdout, stderr)),
+                _ = &mut reading => child.wait().await,
                 // Safe to cancel: the streams are read on below.
                 status = child.wait() => {
-                    let status = status?;
-                    let (stdout, stderr) = timeout(AFTER_EXIT, reading).await.unwrap_or_default();
-                    Ok((status, stdout, stderr))
+                    // The shim may hold on to a stream; what its starter wrote is read by then.
+                    let _ = timeout(AFTER_EXIT, reading).await;
+                    status
                 }
             }
         };
-        let (status, stdout, stderr) = timeout(LIMIT, whole)
+        let status = timeout(LIMIT, whole)
             .await
             .map_err(|_| LaunchError::TimedOut)?
             .map_err(failed)?;
@@ -222,13 +228,12 @@ impl Launch<'_> {
     }
 }
 
-async fn read_up_to(stream: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
-    let mut text = Vec::new();
+/// Reads into `text`, which keeps what was read also where this is dropped, or ends with an error.
+async fn read_up_to(stream: Option<impl AsyncRead + Unpin>, text: &mut Vec<u8>) {
     if let Some(stream) = stream {
-        // What was read before an error is looked at all the same.
-        let _ = stream.take(MAX_ANSWER).read_to_end(&mut text).await;
+        let mut bounded = stream.take(MAX_ANSWER);
+        while bounded.read_buf(text).await.is_ok_and(|count| count > 0) {}
     }
-    text
 }
 
 fn local(answer: BootstrapResult) -> Result<ShimAddress, LaunchError> {
@@ -302,5 +307,48 @@ async fn drain(mut fifo: pipe::Receiver, shim: String) {
                 line.push(*byte);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::expect_used, reason = "a test ends where it finds a fault")]
+
+    use std::os::unix::fs::PermissionsExt;
+
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_answer_is_read_though_the_shim_holds_its_starters_streams_open() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let program = folder.path().join("shim");
+        let script = "#!/bin/sh\nsleep 60 &\necho $! >holder\necho unix:///run/answer\n";
+        // Written by another process: one that is forked in between may hold a descriptor open for writing.
+        let written = std::process::Command::new("sh")
+            .args(["-c", "printf %s \"$0\" >\"$1\""])
+            .args([script.as_ref(), program.as_os_str()])
+            .status();
+        assert!(written.expect("a shell").success());
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+        let launch = Launch {
+            program: &program,
+            publisher: Path::new("/bin/true"),
+            namespace: "test",
+            id: "one",
+            bundle: folder.path(),
+            events: Path::new("/run/events"),
+            root: None,
+        };
+        let printed = launch.run().await;
+        let holder = std::fs::read_to_string(folder.path().join("holder")).expect("the holder's pid");
+        kill(
+            Pid::from_raw(holder.trim().parse().expect("a pid")),
+            Signal::SIGKILL,
+        )
+        .expect("its end");
+        assert_eq!(printed.expect("an answer"), b"unix:///run/answer\n");
     }
 }
