@@ -1,7 +1,8 @@
 //! Files of our own: written whole or not at all, read within bounds, locked.
 //!
 //! A file is replaced by a temporary one in the same directory, so a reader sees the old or the new content,
-//! never a part. A crash may leave a temporary file behind; [`is_temporary`] tells it by its name.
+//! never a part. A crash may leave a temporary file behind; [`is_temporary`] tells it by its name. Errors name the
+//! file that was to be written: the temporary one has another name at each try.
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -160,8 +161,8 @@ fn parent(path: &Path) -> &Path {
 }
 
 fn replace(path: &Path, bytes: &[u8], mode: u32, sync: bool) -> SysResult<()> {
-    let (mut file, temporary) = create_temporary(parent(path))?;
-    let written = fill(&mut file, &temporary, bytes, mode, sync)
+    let (mut file, temporary) = create_temporary_for(path)?;
+    let written = fill(&mut file, path, bytes, mode, sync)
         .and_then(|()| std::fs::rename(&temporary, path).doing_on("rename into place", path));
     if written.is_err() {
         // The write has failed already; a leftover is told by its name and cleaned later.
@@ -170,7 +171,7 @@ fn replace(path: &Path, bytes: &[u8], mode: u32, sync: bool) -> SysResult<()> {
     written
 }
 
-fn create_temporary(directory: &Path) -> SysResult<(File, PathBuf)> {
+fn create_temporary_for(target: &Path) -> SysResult<(File, PathBuf)> {
     let mut tries = 0;
     loop {
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
@@ -178,7 +179,7 @@ fn create_temporary(directory: &Path) -> SysResult<(File, PathBuf)> {
             "{TEMPORARY_PREFIX}{}-{number}{TEMPORARY_SUFFIX}",
             std::process::id()
         );
-        let path = directory.join(name);
+        let path = parent(target).join(name);
         let opened = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -189,7 +190,7 @@ fn create_temporary(directory: &Path) -> SysResult<(File, PathBuf)> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tries < TEMPORARY_TRIES => {
                 tries += 1;
             }
-            Err(error) => return Err(error).doing_on("create", &path),
+            Err(error) => return Err(error).doing_on("create a temporary file for", target),
         }
     }
 }
@@ -232,9 +233,19 @@ mod tests {
     }
 
     #[test]
+    fn a_write_that_fails_twice_fails_with_the_same_words() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("absent/record");
+        let words = || write_durable(&path, b"x", 0o600).unwrap_err().to_string();
+        let first = words();
+        assert!(first.contains("absent/record"), "{first}");
+        assert_eq!(words(), first);
+    }
+
+    #[test]
     fn temporary_files_are_told_by_their_name() {
         let dir = tempfile::tempdir().unwrap();
-        let (_, path) = create_temporary(dir.path()).unwrap();
+        let (_, path) = create_temporary_for(&dir.path().join("record")).unwrap();
         assert!(is_temporary(path.file_name().unwrap()));
         assert!(!is_temporary(OsStr::new("record.json")));
     }
