@@ -251,6 +251,8 @@ pub enum Stored {
 pub trait Records: Send + Sync + 'static {
     /// All records; damaged ones are set aside and reported.
     fn load(&self) -> impl Future<Output = PortResult<Vec<Stored>>> + Send;
+    /// The progress of one pod, for one whose identity is damaged; `None` where there is none that can be read.
+    fn load_progress(&self, uid: &PodUid) -> impl Future<Output = PortResult<Option<Progress>>> + Send;
     /// Writes an identity durably: synced, renamed, directory synced.
     fn save_identity(&self, identity: &PodIdentity) -> impl Future<Output = PortResult<()>> + Send;
     /// Writes the progress (gone with a reboot: renamed into place, not synced).

@@ -133,14 +133,14 @@ impl RecordStore {
         };
         Ok(Some(match read_identity(&uid, &bytes) {
             Ok(identity) => {
-                let progress = self.load_progress(&uid);
+                let progress = self.progress_of(&uid);
                 Stored::Whole(identity, progress)
             }
             Err(error) => self.damaged(path, Some(uid), &chain(&error)),
         }))
     }
 
-    fn load_progress(&self, uid: &PodUid) -> Option<Progress> {
+    fn progress_of(&self, uid: &PodUid) -> Option<Progress> {
         self.clear_stale_progress(uid);
         let path = self.progress_path(uid);
         let bytes = match file::read_limited(&path, RECORD_MAX) {
@@ -228,6 +228,14 @@ impl Records for RecordStore {
     async fn load(&self) -> PortResult<Vec<Stored>> {
         let object = shown(&self.layout.pod_records());
         self.aside("load the records in", object, Self::load_all).await
+    }
+
+    async fn load_progress(&self, uid: &PodUid) -> PortResult<Option<Progress>> {
+        let owned = uid.clone();
+        self.aside("load the progress of pod", uid.to_string(), move |store| {
+            Ok(store.progress_of(&owned))
+        })
+        .await
     }
 
     async fn save_identity(&self, identity: &PodIdentity) -> PortResult<()> {

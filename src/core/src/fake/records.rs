@@ -36,6 +36,10 @@ impl Records for FakeHost {
         Ok(found)
     }
 
+    async fn load_progress(&self, uid: &PodUid) -> PortResult<Option<Progress>> {
+        Ok(self.lock().progress.get(uid).cloned())
+    }
+
     async fn save_identity(&self, identity: &PodIdentity) -> PortResult<()> {
         self.call(on_pod(Op::SaveIdentity, &identity.uid), |state, extent| {
             if extent == Extent::Whole {

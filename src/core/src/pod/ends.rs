@@ -126,7 +126,12 @@ pub(super) fn take_note(sketch: &mut Sketch<'_>, ends: Vec<End>) {
             exit: exit.clone(),
         });
         let (policy, now) = (sketch.policy, sketch.now);
-        let progress = sketch.change().containers.entry(name).or_default();
+        let sandbox_is_gone = !matches!(sketch.observed.sandbox, SandboxState::Ready { .. });
+        let progress = sketch.change();
+        if sandbox_is_gone {
+            progress.sandbox_lost = Some(now.wall);
+        }
+        let progress = progress.containers.entry(name).or_default();
         progress.backoff_millis = restart::delay_millis(progress, &exit, policy, now);
         progress.next_attempt = progress.next_attempt.max(attempt.saturating_add(1));
         progress.restart_count = progress.restart_count.max(attempt);

@@ -74,6 +74,9 @@ pub struct Progress {
     pub boot: BootId,
     /// Sandboxes begun for this pod; the current one's attempt.
     pub sandbox_attempt: u32,
+    /// When the sandbox before the current one was given up, for people.
+    #[serde(default)]
+    pub sandbox_lost: Option<WallMillis>,
     /// Per container.
     pub containers: BTreeMap<ContainerName, ContainerProgress>,
     /// Set before the first act of termination.
@@ -92,6 +95,7 @@ impl Progress {
             version: 1,
             boot,
             sandbox_attempt: 0,
+            sandbox_lost: None,
             containers: BTreeMap::new(),
             terminating: None,
         }

@@ -75,7 +75,9 @@ fn remove_sandbox(sketch: &mut Sketch<'_>, found: &[Instance]) -> bool {
         SandboxState::Ready { attempt } => attempt,
         SandboxState::Broken | SandboxState::Absent => 0,
     };
+    let now = sketch.now.wall;
     let progress = sketch.change();
+    progress.sandbox_lost = Some(now);
     progress.sandbox_attempt = progress.sandbox_attempt.max(current).saturating_add(1);
     sketch.save();
     sketch.push(Action::RemoveSandbox);

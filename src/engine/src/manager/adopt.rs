@@ -1,7 +1,8 @@
 //! Adoption: every pod of an earlier agent goes on under this one.
 //!
 //! Truth is what the host shows. A pod whose durable record is damaged is taken from the spec that lies in
-//! its sandbox; what no record and no sandbox explains is an orphan, and ended when every source has listed.
+//! its sandbox, with its progress where that is whole; without it, the numbers of its instances tell how often
+//! its containers were started, and their exits. What no record and no sandbox explains is an orphan, and ended when every source has listed.
 //! What could not be asked for is left alone: an error is not an absence.
 
 use std::collections::BTreeSet;
@@ -36,13 +37,11 @@ type Looks = Vec<oneshot::Receiver<()>>;
 impl<A: Adapters> Manager<A> {
     /// Starts a worker for every pod that an earlier agent left.
     pub(super) async fn adopt(&mut self) {
-        let boot = self.shared.adapters.host().boot_id();
         let mut known = BTreeSet::new();
         let mut looks = Looks::new();
         for record in self.recorded().await {
             match record {
                 Stored::Whole(identity, progress) => {
-                    let progress = progress.filter(|progress| progress.boot == boot);
                     known.insert(identity.uid.clone());
                     looks.extend(self.adopt_one(identity, progress, false));
                 }
@@ -98,7 +97,10 @@ impl<A: Adapters> Manager<A> {
         let adapters = Arc::clone(&self.shared.adapters);
         let stored = self.insistently(|| adapters.runtime().stored_identity(uid)).await;
         match stored {
-            Ok(Some(identity)) if identity.uid == *uid => self.adopt_one(identity, None, true),
+            Ok(Some(identity)) if identity.uid == *uid => {
+                let progress = self.insistently(|| adapters.records().load_progress(uid)).await;
+                self.adopt_one(identity, progress.ok().flatten(), true)
+            }
             // Damaged too: nothing is left that could tell whose it is.
             Err(error) if error.retry == Retry::Later => None,
             Ok(_) | Err(_) => {
@@ -140,6 +142,8 @@ impl<A: Adapters> Manager<A> {
             unreadable => (self.stand_in(&identity, &unreadable)?, true),
         };
         self.note_running(&identity);
+        let boot = self.shared.adapters.host().boot_id();
+        let progress = progress.filter(|progress| progress.boot == boot);
         let start = Start {
             unsaved,
             is_stand_in,

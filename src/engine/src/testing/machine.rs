@@ -281,6 +281,10 @@ impl Records for Machine {
         self.moment("load").await;
         self.fake.load().await
     }
+    async fn load_progress(&self, uid: &PodUid) -> PortResult<Option<Progress>> {
+        self.moment("load_progress").await;
+        self.fake.load_progress(uid).await
+    }
     async fn save_identity(&self, identity: &PodIdentity) -> PortResult<()> {
         self.moment("save_identity").await;
         let done = self.fake.save_identity(identity).await;

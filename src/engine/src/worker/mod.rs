@@ -133,19 +133,19 @@ impl<A: Adapters> PodWorker<A> {
             let now = self.shared.adapters.host().now();
             let desired = self.within_limits(desired, &observed, now).await;
             let plan = self.plan(&desired, &observed, now).await;
-            self.publish(&desired, &observed);
+            self.publish(&desired, &observed, now);
             if plan.actions.is_empty() {
                 rounds = 0;
                 self.rest(plan.wake_at, now, &waiters).await;
                 continue;
             }
+            if self.act(&plan.actions).await == Done::Removed {
+                return End::Removed;
+            }
             rounds = rounds.saturating_add(1);
             if rounds > ROUNDS_BEFORE_SLOWING {
                 self.report_unrest(rounds - ROUNDS_BEFORE_SLOWING, &plan.actions);
                 self.pause(SLOW_ROUND).await;
-            }
-            if self.act(&plan.actions).await == Done::Removed {
-                return End::Removed;
             }
         }
         End::Released
@@ -220,14 +220,14 @@ impl<A: Adapters> PodWorker<A> {
         }
     }
 
-    fn publish(&mut self, desired: &Desired, observed: &Observed) {
+    fn publish(&mut self, desired: &Desired, observed: &Observed, now: Now) {
         let look = Look {
             context: &self.context,
             record: &self.record,
             desired,
             observed,
             images: &self.images,
-            now: self.shared.adapters.host().now().wall,
+            now: now.wall,
         };
         let view = self.shared.board.publish(&look);
         if let Some(seen_at) = self.seen_at.filter(|_| view.all_running()) {

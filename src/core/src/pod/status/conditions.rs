@@ -12,11 +12,13 @@ pub(super) struct Conditions<'a> {
     pub containers: &'a [ContainerStatus],
     pub has_sandbox: bool,
     pub started: WallMillis,
+    /// When the sandbox before this one was given up, if there was one.
+    pub sandbox_lost: Option<WallMillis>,
     pub previous: Option<&'a PodStatus>,
-    pub now: WallMillis,
 }
 
 /// Whether a condition holds, and why.
+#[derive(Clone)]
 struct Verdict {
     holds: bool,
     reason: Option<&'static str>,
@@ -41,20 +43,20 @@ impl Conditions<'_> {
             reason: completed,
             message: None,
         };
+        let (started, ready) = (self.started, self.containers_ready());
+        let has_sandbox = Verdict::of(self.has_sandbox);
+        let sandbox_since = self.sandbox_lost.unwrap_or(started);
+        let ready_since = self.ready_since(ready.holds);
         vec![
             self.condition(
                 ConditionType::PodReadyToStartContainers,
-                Verdict::of(self.has_sandbox),
-                self.started,
+                has_sandbox,
+                sandbox_since,
             ),
-            self.condition(ConditionType::Initialized, initialized, self.started),
-            self.condition(ConditionType::Ready, self.containers_ready(), self.ready_since()),
-            self.condition(
-                ConditionType::ContainersReady,
-                self.containers_ready(),
-                self.ready_since(),
-            ),
-            self.condition(ConditionType::PodScheduled, Verdict::of(true), self.started),
+            self.condition(ConditionType::Initialized, initialized, started),
+            self.condition(ConditionType::Ready, ready.clone(), ready_since),
+            self.condition(ConditionType::ContainersReady, ready, ready_since),
+            self.condition(ConditionType::PodScheduled, Verdict::of(true), started),
         ]
     }
 
@@ -96,61 +98,54 @@ impl Conditions<'_> {
         }
     }
 
-    /// Since when the containers are as they are, as far as they tell; for the first status after a start of
-    /// the agent.
-    fn ready_since(&self) -> WallMillis {
-        let changes = self.containers.iter().flat_map(|one| {
+    /// Since when all containers run, or the first of those that do not. Told by the containers' own times and
+    /// not by the look that found them so: a later agent, which was not there, says the same.
+    fn ready_since(&self, ready: bool) -> WallMillis {
+        let since = |one: &ContainerStatus| {
             let running = one.state.running.as_ref().map(|running| running.started_at.0);
             let ended = one
                 .state
                 .terminated
                 .as_ref()
                 .or(one.last_state.terminated.as_ref());
-            running.into_iter().chain(ended.map(|ended| ended.finished_at.0))
-        });
-        changes.max().unwrap_or(self.started)
-    }
-
-    fn condition(&self, kind: ConditionType, verdict: Verdict, first_time: WallMillis) -> PodCondition {
-        let times = Times {
-            previous: self.previous,
-            first_time,
-            now: self.now,
+            running.or(ended.map(|ended| ended.finished_at.0))
         };
-        times.condition(kind, verdict)
-    }
-}
-
-/// Where the time of a transition comes from.
-struct Times<'a> {
-    previous: Option<&'a PodStatus>,
-    first_time: WallMillis,
-    now: WallMillis,
-}
-
-impl Times<'_> {
-    fn condition(&self, kind: ConditionType, verdict: Verdict) -> PodCondition {
-        let status = if verdict.holds {
-            ConditionStatus::True
+        if ready {
+            self.containers.iter().filter_map(since).max()
         } else {
-            ConditionStatus::False
-        };
-        let before = self
-            .previous
-            .and_then(|previous| previous.conditions.iter().find(|before| before.kind == kind));
-        let last_transition_time = match before {
-            Some(before) if before.status == status => before.last_transition_time,
-            Some(_) => Timestamp(self.now),
-            None => Timestamp(self.first_time),
-        };
-        PodCondition {
-            kind,
-            status,
-            last_probe_time: None,
-            last_transition_time,
-            reason: verdict.reason.map(str::to_owned),
-            message: verdict.message,
+            let unready = self.containers.iter().filter(|one| !one.ready);
+            unready.map(|one| since(one).unwrap_or(self.started)).min()
         }
+        .unwrap_or(self.started)
+    }
+
+    fn condition(&self, kind: ConditionType, verdict: Verdict, since: WallMillis) -> PodCondition {
+        condition(kind, verdict, since, self.previous)
+    }
+}
+
+/// A condition that is as it was keeps its time.
+fn condition(
+    kind: ConditionType,
+    verdict: Verdict,
+    since: WallMillis,
+    previous: Option<&PodStatus>,
+) -> PodCondition {
+    let status = if verdict.holds {
+        ConditionStatus::True
+    } else {
+        ConditionStatus::False
+    };
+    let before = previous
+        .and_then(|previous| previous.conditions.iter().find(|before| before.kind == kind))
+        .filter(|before| before.status == status);
+    PodCondition {
+        kind,
+        status,
+        last_probe_time: None,
+        last_transition_time: before.map_or(Timestamp(since), |before| before.last_transition_time),
+        reason: verdict.reason.map(str::to_owned),
+        message: verdict.message,
     }
 }
 
@@ -160,15 +155,10 @@ pub(super) fn unschedulable(
     previous: Option<&PodStatus>,
     now: WallMillis,
 ) -> Vec<PodCondition> {
-    let times = Times {
-        previous,
-        first_time: now,
-        now,
-    };
     let verdict = Verdict {
         holds: false,
         reason: Some("Unschedulable"),
         message: Some(message),
     };
-    vec![times.condition(ConditionType::PodScheduled, verdict)]
+    vec![condition(ConditionType::PodScheduled, verdict, now, previous)]
 }

@@ -48,7 +48,7 @@ pub struct StatusContext<'a> {
     pub images: &'a BTreeMap<ContainerName, ImageHandle>,
     /// The status before.
     pub previous: Option<&'a PodStatus>,
-    /// For conditions that change now.
+    /// For what ends unseen.
     pub now: WallMillis,
 }
 
@@ -79,8 +79,8 @@ pub fn status(
         containers: &containers,
         has_sandbox: super::instances::sandbox_is_whole(observed),
         started: record.identity.created_at,
+        sandbox_lost: record.progress.sandbox_lost,
         previous: context.previous,
-        now: context.now,
     };
     PodStatus {
         phase,

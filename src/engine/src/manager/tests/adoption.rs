@@ -84,6 +84,87 @@ async fn a_damaged_record_is_made_anew_from_the_sandbox() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pod_with_a_damaged_record_keeps_its_restarts_with_and_without_its_progress() {
+    for loses_progress in [false, true] {
+        let machine = machine();
+        let first = Agent::start(&machine);
+        first.list(&[pod("web", "a:1")]).await;
+        let uid = first.uid("web");
+        for _ in 0..2 {
+            first.exit("web", 7).await;
+            pass(60).await;
+        }
+        assert_eq!(first.pod("web").restarts(), 2);
+        let before = first.pod("web").status.clone();
+        first.kill().await;
+        machine.fake.damage_identity(&uid);
+        if loses_progress {
+            machine.fake.lose_progress(&uid);
+        }
+        // An agent that is killed before it has written the record anew changes nothing of it.
+        for _ in 0..2 {
+            machine.fake.break_next(Break {
+                op: Some(Op::SaveIdentity),
+                times: 1,
+                extent: Extent::Nothing,
+                reason: FailureReason::CreateContainerError,
+            });
+            let again = Agent::start(&machine);
+            again.list(&[pod("web", "a:1")]).await;
+            assert_eq!(again.pod("web").restarts(), 2);
+            if !loses_progress {
+                assert_eq!(again.pod("web").status, before, "its last end too");
+            }
+            again.kill().await;
+        }
+        assert_eq!(machine.fake.started(&uid).len(), 3);
+        assert_eq!(machine.breaches(), Vec::<String>::new());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removal_goes_on_although_the_record_is_damaged() {
+    let machine = machine();
+    let first = Agent::start(&machine);
+    first.list(&[pod("web", "a:1")]).await;
+    let uid = first.uid("web");
+    machine.fake.ignore_stop_signal(&sample::name("c"), true);
+    first.list(&[]).await;
+    first.kill().await;
+    machine.fake.damage_identity(&uid);
+    let second = Agent::start(&machine);
+    second.list(&[pod("web", "a:1")]).await;
+    pass(40).await;
+    assert_ne!(second.uid("web"), uid, "what began to end is not wanted back");
+    assert_eq!(machine.breaches(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_is_the_same_to_the_millisecond_under_the_next_agent() {
+    let machine = machine();
+    let mut agent = Agent::start(&machine);
+    machine.let_images_take(std::time::Duration::from_millis(1_700));
+    agent.list(&[pod("web", "a:1")]).await;
+    for breaks_sandbox in [false, false, true, false] {
+        for ends in [false, true] {
+            pass(60).await;
+            if ends {
+                if breaks_sandbox {
+                    machine.fake.break_sandbox(&agent.uid("web"));
+                }
+                agent.exit("web", 1).await;
+                pass(3).await;
+            }
+            let before = agent.pod("web").status.clone();
+            agent.kill().await;
+            agent = Agent::start(&machine);
+            pass(3).await;
+            assert_eq!(agent.pod("web").status, before);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stranger_on_the_host_is_cleared_only_when_every_source_has_listed() {
     let machine = machine();
     let first = Agent::start(&machine);
