@@ -15,6 +15,7 @@ use std::time::Duration;
 use pinnace_api::pod::{MountPropagation, PullPolicy};
 use pinnace_api::{ContainerName, Pod, PodUid};
 
+use crate::node::NodeRecord;
 use crate::pod::{Exit, FailureReason, Observed, PodIdentity, Progress};
 use crate::resources::{CgroupValues, QosClass};
 
@@ -247,7 +248,23 @@ pub enum Stored {
     },
 }
 
-/// Pods' records.
+/// The node's own record as the store found it.
+#[derive(Debug)]
+pub enum StoredNode {
+    /// There is none.
+    Absent,
+    /// Whole.
+    Whole(NodeRecord),
+    /// Set aside as damaged; where it went and why.
+    Damaged {
+        /// Where the file lies now.
+        set_aside: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// Records of the pods, and of the node.
 pub trait Records: Send + Sync + 'static {
     /// All records; damaged ones are set aside and reported.
     fn load(&self) -> impl Future<Output = PortResult<Vec<Stored>>> + Send;
@@ -260,6 +277,10 @@ pub trait Records: Send + Sync + 'static {
     -> impl Future<Output = PortResult<()>> + Send;
     /// Removes both, the identity first: a progress record alone is left over and never believed.
     fn remove(&self, uid: &PodUid) -> impl Future<Output = PortResult<()>> + Send;
+    /// What is recorded of the node; a damaged record is set aside and reported.
+    fn load_node(&self) -> impl Future<Output = PortResult<StoredNode>> + Send;
+    /// Writes it durably, as an identity.
+    fn save_node(&self, record: &NodeRecord) -> impl Future<Output = PortResult<()>> + Send;
 }
 
 /// How many pods are in each phase, for [`Telemetry::pod_phases`].

@@ -69,9 +69,64 @@ pub struct Now {
 #[serde(transparent)]
 pub struct BootId(pub String);
 
+/// An instant on the boot-time clock of one boot.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct BootInstant {
+    /// The boot.
+    pub boot: BootId,
+    /// The instant.
+    pub at: BootMillis,
+}
+
+/// A recorded instant whose age a later agent can tell: by the boot-time clock within the boot, so that no
+/// jump of the wall clock changes it, and by the wall clock after a restart of the machine.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Moment {
+    /// On the wall clock.
+    pub wall: WallMillis,
+    /// On the boot-time clock; records of early releases lack it.
+    #[serde(default)]
+    pub boot: Option<BootInstant>,
+}
+
+impl Moment {
+    /// This instant.
+    pub fn now(boot: &BootId, now: Now) -> Self {
+        let boot = boot.clone();
+        Self {
+            wall: now.wall,
+            boot: Some(BootInstant { boot, at: now.boot }),
+        }
+    }
+
+    /// Milliseconds from this instant to now; 0 if it lies ahead.
+    pub fn age_millis(&self, boot: &BootId, now: Now) -> u64 {
+        match &self.boot {
+            Some(then) if then.boot == *boot => now.boot.since(then.at),
+            _ => now.wall.0.saturating_sub(self.wall.0),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::WallMillis;
+    use super::*;
+
+    #[test]
+    fn an_age_is_told_by_the_boot_time_clock_within_a_boot_and_by_the_wall_clock_beyond() {
+        let at = |boot, wall| Now {
+            boot: BootMillis(boot),
+            wall: WallMillis(wall),
+        };
+        let (one, two) = (BootId("1".to_owned()), BootId("2".to_owned()));
+        let then = Moment::now(&one, at(5_000, 100_000));
+        assert_eq!(then.age_millis(&one, at(65_000, 7)), 60_000);
+        assert_eq!(then.age_millis(&one, at(65_000, 9_000_000)), 60_000);
+        assert_eq!(then.age_millis(&two, at(1_000, 130_000)), 30_000);
+        assert_eq!(then.age_millis(&two, at(1_000, 99_000)), 0);
+        let early = Moment { boot: None, ..then };
+        assert_eq!(early.age_millis(&one, at(65_000, 101_000)), 1_000);
+    }
 
     #[test]
     fn times_are_written_as_kubernetes_writes_them() {

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 
 use pinnace_api::PodUid;
+use pinnace_core::node::NodeRecord;
 use pinnace_core::pod::{PodIdentity, Progress};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -46,6 +47,11 @@ pub(crate) fn read_identity(uid: &PodUid, bytes: &[u8]) -> Result<PodIdentity, F
 
 /// Reads a progress record.
 pub(crate) fn read_progress(bytes: &[u8]) -> Result<Progress, FormatError> {
+    read(bytes)
+}
+
+/// Reads the node's record.
+pub(crate) fn read_node(bytes: &[u8]) -> Result<NodeRecord, FormatError> {
     read(bytes)
 }
 

@@ -1,7 +1,8 @@
-//! What must last: pods' records.
+//! What must last: the records of the pods and of the node.
 //!
 //! ```text
 //! <state>/pods/<uid>.json           identity   synced, renamed, directory synced: survives everything
+//! <state>/node.json                 node       likewise: taints, evictions, a drain under way
 //! <run>/pods/<uid>/progress.json    progress   renamed into place: survives the agent, not a reboot
 //! <state>/damaged/<name>.<n>        what could not be read, set aside, with <name>.<n>.why beside it
 //! ```
@@ -12,6 +13,7 @@
 mod damaged;
 mod error;
 mod format;
+mod node;
 mod records;
 
 pub use records::RecordStore;

@@ -4,8 +4,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use pinnace_api::PodUid;
+use pinnace_core::node::NodeRecord;
 use pinnace_core::pod::{PodIdentity, Progress};
-use pinnace_core::ports::{PortError, PortResult, Records, Stored};
+use pinnace_core::ports::{PortError, PortResult, Records, Stored, StoredNode};
 use pinnace_sys::{Doing, Layout, SysError, SysResult, file};
 use serde::Serialize;
 
@@ -14,7 +15,7 @@ use crate::error::{FormatError, StoreError, chain, shown};
 use crate::format::{identity_name, is_record, read_identity, read_progress, uid_of};
 
 /// The largest record that is read: a document has at most 1 MiB, escaped at worst to twice that.
-const RECORD_MAX: u64 = 8 << 20;
+pub(crate) const RECORD_MAX: u64 = 8 << 20;
 /// The kernel's number for a medium that cannot be read.
 const EIO: i32 = 5;
 /// Its number for links that lead in a circle.
@@ -24,7 +25,7 @@ const PROGRESS: &str = "progress.json";
 /// Pods' records beneath one root. One agent alone uses it (it holds the root's lock).
 #[derive(Debug, Clone)]
 pub struct RecordStore {
-    layout: Layout,
+    pub(crate) layout: Layout,
 }
 
 impl RecordStore {
@@ -162,18 +163,22 @@ impl RecordStore {
     }
 
     fn damaged(&self, path: &Path, uid: Option<PodUid>, why: &str) -> Stored {
+        Stored::Damaged {
+            uid,
+            set_aside: self.set_aside(path, why),
+            why: why.to_owned(),
+        }
+    }
+
+    /// Answers where the file lies now.
+    pub(crate) fn set_aside(&self, path: &Path, why: &str) -> PathBuf {
         let directory = self.layout.state().join("damaged");
         // Where it cannot be moved (a read-only disk, say) it stays, and is reported all the same.
-        let set_aside = set_aside(path, &directory, why).unwrap_or_else(|error| {
+        set_aside(path, &directory, why).unwrap_or_else(|error| {
             let (path, error) = (path.display(), chain(&error));
             tracing::warn!(%path, %error, "a damaged record cannot be set aside");
             path.to_string().into()
-        });
-        Stored::Damaged {
-            uid,
-            set_aside,
-            why: why.to_owned(),
-        }
+        })
     }
 
     fn clear_stale_progress(&self, uid: &PodUid) {
@@ -260,6 +265,20 @@ impl Records for RecordStore {
         })
         .await
     }
+
+    async fn load_node(&self) -> PortResult<StoredNode> {
+        let object = shown(&self.node_path());
+        self.aside("load the node's record", object, Self::read_node)
+            .await
+    }
+
+    async fn save_node(&self, record: &NodeRecord) -> PortResult<()> {
+        let (object, record) = (shown(&self.node_path()), record.clone());
+        self.aside("save the node's record", object, move |store| {
+            store.write_node(&record)
+        })
+        .await
+    }
 }
 
 impl RecordStore {
@@ -277,14 +296,14 @@ impl RecordStore {
     }
 }
 
-fn encode(record: &impl Serialize) -> Result<Vec<u8>, StoreError> {
+pub(crate) fn encode(record: &impl Serialize) -> Result<Vec<u8>, StoreError> {
     let mut bytes = serde_json::to_vec(record).map_err(StoreError::Encode)?;
     bytes.push(b'\n');
     Ok(bytes)
 }
 
 /// Whether a file that cannot be read is at fault itself, and not the moment (no descriptors, no memory).
-fn is_damage(error: &SysError) -> bool {
+pub(crate) fn is_damage(error: &SysError) -> bool {
     matches!(
         error.kind(),
         ErrorKind::FileTooLarge | ErrorKind::InvalidInput | ErrorKind::IsADirectory

@@ -3,17 +3,8 @@
 use pinnace_api::Pod;
 use pinnace_api::pod::TaintEffect;
 
-use crate::node::Taint;
-use crate::time::BootMillis;
-
-/// A taint, and when this node got it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TaintSince {
-    /// The taint.
-    pub taint: Taint,
-    /// When it was added; 0 where it was there before the agent.
-    pub since: BootMillis,
-}
+use crate::node::TaintSince;
+use crate::time::{BootId, BootMillis, Moment, Now};
 
 /// What becomes of a running pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,13 +24,13 @@ impl Eviction {
     pub const MESSAGE: &'static str = "Taint manager: deleting due to NoExecute taint";
 }
 
-/// Whether a pod that was admitted at `admitted_at` stays under these taints.
+/// Whether a pod that was admitted then stays under these taints.
 ///
 /// Every NoExecute taint must be tolerated. A toleration with `tolerationSeconds` bears its taint for that
 /// long from the moment when both were there; the shortest counts, and the first toleration that matches a
 /// taint is the one that is used.
-pub fn eviction(pod: &Pod, taints: &[TaintSince], admitted_at: BootMillis, now: BootMillis) -> Eviction {
-    let mut until: Option<BootMillis> = None;
+pub fn eviction(pod: &Pod, taints: &[TaintSince], admitted: &Moment, boot: &BootId, now: Now) -> Eviction {
+    let mut left: Option<u64> = None;
     let evicting = taints
         .iter()
         .filter(|added| added.taint.effect == TaintEffect::NoExecute);
@@ -51,12 +42,16 @@ pub fn eviction(pod: &Pod, taints: &[TaintSince], admitted_at: BootMillis, now: 
             continue;
         };
         let millis = u64::try_from(seconds).unwrap_or(0).saturating_mul(1000);
-        let end = added.since.max(admitted_at).after(millis);
-        until = Some(until.map_or(end, |earlier| earlier.min(end)));
+        let borne = added
+            .since
+            .age_millis(boot, now)
+            .min(admitted.age_millis(boot, now));
+        let own = millis.saturating_sub(borne);
+        left = Some(left.map_or(own, |shorter| shorter.min(own)));
     }
-    match until {
+    match left {
         None => Eviction::Keep,
-        Some(end) if end <= now => Eviction::EvictNow,
-        Some(end) => Eviction::EvictAt(end),
+        Some(0) => Eviction::EvictNow,
+        Some(left) => Eviction::EvictAt(now.boot.after(left)),
     }
 }

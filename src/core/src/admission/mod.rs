@@ -24,7 +24,7 @@ use crate::node::Node;
 use crate::resources::{Requests, pod_requests};
 
 pub use affinity::matches_node;
-pub use evict::{Eviction, TaintSince, eviction};
+pub use evict::{Eviction, eviction};
 pub use filter::{Filter, Rejection};
 pub use ports::HostPort;
 

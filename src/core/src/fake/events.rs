@@ -123,6 +123,16 @@ impl FakeHost {
         self.lock().damaged.insert(uid.clone());
     }
 
+    /// The node's own record is damaged.
+    pub fn damage_node(&self) {
+        self.lock().node_damaged = true;
+    }
+
+    /// The wall clock is set forward; time itself goes on as before.
+    pub fn set_wall_forward(&self, millis: u64) {
+        self.change(|state| state.now.wall.0 = state.now.wall.0.saturating_add(millis));
+    }
+
     /// Whether the image can be had.
     pub fn set_image(&self, reference: &str, present: bool) {
         let mut state = self.lock();

@@ -21,6 +21,7 @@ pub enum Op {
     SaveIdentity,
     SaveProgress,
     RemoveRecords,
+    SaveNode,
 }
 
 impl Op {
@@ -40,6 +41,7 @@ impl Op {
             Op::SaveIdentity => "save the identity of",
             Op::SaveProgress => "save the progress of",
             Op::RemoveRecords => "remove the records of",
+            Op::SaveNode => "save the record of",
         }
     }
 }

@@ -6,8 +6,9 @@ use pinnace_api::PodUid;
 
 use super::faults::{Extent, Op};
 use super::{Call, FakeHost};
+use crate::node::NodeRecord;
 use crate::pod::{PodIdentity, Progress};
-use crate::ports::{PortResult, Records, Stored};
+use crate::ports::{PortResult, Records, Stored, StoredNode};
 
 fn on_pod(op: Op, uid: &PodUid) -> Call {
     Call {
@@ -63,6 +64,32 @@ impl Records for FakeHost {
             state.identities.remove(uid);
             if extent == Extent::Whole {
                 state.progress.remove(uid);
+            }
+            Ok(())
+        })
+    }
+
+    async fn load_node(&self) -> PortResult<StoredNode> {
+        let mut state = self.lock();
+        if std::mem::take(&mut state.node_damaged) {
+            state.node = None;
+            return Ok(StoredNode::Damaged {
+                set_aside: PathBuf::from("/set-aside/node"),
+                why: "damaged by order".to_owned(),
+            });
+        }
+        Ok(state.node.clone().map_or(StoredNode::Absent, StoredNode::Whole))
+    }
+
+    async fn save_node(&self, record: &NodeRecord) -> PortResult<()> {
+        let call = Call {
+            op: Op::SaveNode,
+            uid: None,
+            container: None,
+        };
+        self.call(call, |state, extent| {
+            if extent == Extent::Whole {
+                state.node = Some(record.clone());
             }
             Ok(())
         })

@@ -21,6 +21,7 @@ pub fn identity(uid: PodUid, pod: &Pod, created_at: WallMillis) -> PodIdentity {
         },
         document: pod.document.clone(),
         created_at,
+        created_boot: None,
         finished: None,
     }
 }

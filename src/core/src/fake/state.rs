@@ -7,6 +7,7 @@ use pinnace_api::{ContainerName, PodUid};
 
 use super::Call;
 use super::faults::Faults;
+use crate::node::NodeRecord;
 use crate::pod::{Exit, InstanceState, PodIdentity, Progress, SandboxState, ShimState};
 use crate::time::{Now, WallMillis};
 
@@ -20,6 +21,8 @@ pub(super) struct State {
     pub identities: BTreeMap<PodUid, PodIdentity>,
     pub damaged: BTreeSet<PodUid>,
     pub progress: BTreeMap<PodUid, Progress>,
+    pub node: Option<NodeRecord>,
+    pub node_damaged: bool,
     pub missing_images: BTreeSet<String>,
     pub stubborn: BTreeSet<ContainerName>,
     pub asleep: BTreeSet<ContainerName>,

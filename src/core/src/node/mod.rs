@@ -4,6 +4,7 @@
 //! replaced as a whole when either changes. Allocatable is capacity without what the configuration reserves
 //! for the system; this node evicts nobody for want of memory, so it keeps no eviction threshold back.
 
+mod record;
 mod status;
 mod taint;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use pinnace_api::{Bytes, LabelName, MilliCpu, NodeName};
 
 use crate::config::{NodeConfig, Reserved};
 
+pub use record::{DrainUnderWay, EvictedPod, NodeRecord, TaintSince};
 pub use status::NodeState;
 pub use taint::Taint;
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pinnace_api::{ContainerName, Document, Namespace, ObjectKey, ObjectName, PodUid};
 
 use super::observed::Exit;
-use crate::time::{BootId, BootMillis, Now, WallMillis};
+use crate::time::{BootId, BootInstant, BootMillis, Moment, Now, WallMillis};
 
 /// All that is recorded of one pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +37,21 @@ pub struct PodIdentity {
     pub document: Document,
     /// When the pod was first taken.
     pub created_at: WallMillis,
+    /// The same on the boot-time clock.
+    #[serde(default)]
+    pub created_boot: Option<BootInstant>,
     /// `Some` once all containers ended for good, or the pod was evicted: it never runs again.
     pub finished: Option<Finished>,
+}
+
+impl PodIdentity {
+    /// When the pod was first taken, for durations.
+    pub fn created(&self) -> Moment {
+        Moment {
+            wall: self.created_at,
+            boot: self.created_boot.clone(),
+        }
+    }
 }
 
 /// What a pod comes from.

@@ -8,7 +8,7 @@ use pinnace_core::event::EventType;
 use pinnace_core::host::Host;
 use pinnace_core::pod::{Origin, PodIdentity};
 use pinnace_core::ports::Telemetry;
-use pinnace_core::time::Now;
+use pinnace_core::time::{BootInstant, Now};
 
 use super::spawn::Start;
 use super::{Manager, PodName};
@@ -106,6 +106,10 @@ impl<A: Adapters> Manager<A> {
             origin,
             document: pod.document.clone(),
             created_at: now.wall,
+            created_boot: Some(BootInstant {
+                boot: host.boot_id(),
+                at: now.boot,
+            }),
             finished: None,
         };
         // Nobody waits for the first look of a new pod.

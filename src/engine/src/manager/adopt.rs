@@ -111,7 +111,7 @@ impl<A: Adapters> Manager<A> {
     }
 
     /// Asks again where that may help. An error has been reported.
-    async fn insistently<T, F>(&self, ask: impl Fn() -> F) -> PortResult<T>
+    pub(super) async fn insistently<T, F>(&self, ask: impl Fn() -> F) -> PortResult<T>
     where
         F: Future<Output = PortResult<T>>,
     {
@@ -206,7 +206,7 @@ impl<A: Adapters> Manager<A> {
         }
     }
 
-    fn node_event(&self, reason: &str, message: String) {
+    pub(super) fn node_event(&self, reason: &str, message: String) {
         // A node's name is an object's name too.
         let Ok(name) = ObjectName::new(self.node.name.as_str()) else {
             return;

@@ -17,6 +17,7 @@ mod admit;
 mod adopt;
 mod daemonsets;
 mod drain;
+mod memory;
 mod pods;
 mod reconcile;
 mod skeleton;
@@ -43,6 +44,7 @@ use crate::source::{Delivery, SourceId};
 use crate::worker::{Settings, Shared};
 use daemonsets::DaemonSets;
 use drain::Draining;
+use memory::Memory;
 use pods::Pods;
 use taints::TaintClock;
 
@@ -76,6 +78,7 @@ pub struct Manager<A> {
     /// Pods that are wanted and do not run, with the reason.
     waiting: BTreeMap<PodName, WaitingPod>,
     taints: TaintClock,
+    memory: Memory,
     daemonsets: DaemonSets,
     draining: Option<Draining>,
     /// Nothing on the host is cleared before this.
@@ -112,7 +115,8 @@ impl<A: Adapters> Manager<A> {
             node,
         } = parts;
         Self {
-            taints: TaintClock::new(&node.taints, shared.adapters.host().now().boot),
+            taints: TaintClock::default(),
+            memory: Memory::default(),
             shared,
             settings,
             images_changed,
@@ -134,6 +138,9 @@ impl<A: Adapters> Manager<A> {
     pub async fn run(mut self, mut deliveries: mpsc::Receiver<Delivery>, mut orders: mpsc::Receiver<Order>) {
         self.shared.board.set_node(&self.node);
         self.adopt().await;
+        self.recall().await;
+        // What an earlier agent began goes on, whenever the sources answer.
+        self.reconcile().await;
         loop {
             let timer = self.until_next_look();
             // Each arm receives one message or none: nothing is lost when another one comes first. A closed
@@ -150,7 +157,7 @@ impl<A: Adapters> Manager<A> {
             while let Ok(uid) = self.removed.1.try_recv() {
                 self.forget(&uid);
             }
-            self.reconcile();
+            self.reconcile().await;
         }
     }
 
@@ -182,8 +189,7 @@ impl<A: Adapters> Manager<A> {
 
     fn configure(&mut self, config: &NodeConfig) {
         self.node.apply(config);
-        self.taints
-            .follow(&self.node.taints, self.shared.adapters.host().now().boot);
+        self.taints.follow(&self.node.taints, &self.moment());
         self.settings.send_modify(|settings| settings.follow(config));
         self.shared.board.set_node(&self.node);
         tracing::info!(
@@ -200,10 +206,14 @@ impl<A: Adapters> Manager<A> {
 
     fn until_next_look(&self) -> Option<Duration> {
         let now = self.shared.adapters.host().now().boot;
-        let next = [self.pods.next_eviction(), self.daemonsets.wake_at]
-            .into_iter()
-            .flatten()
-            .min();
+        let next = [
+            self.pods.next_eviction(),
+            self.daemonsets.wake_at,
+            self.memory.again_at,
+        ]
+        .into_iter()
+        .flatten()
+        .min();
         next.map(|at| Duration::from_millis(at.since(now)))
     }
 

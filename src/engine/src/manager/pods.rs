@@ -19,8 +19,6 @@ pub(super) struct Entry {
     pub pod: Arc<Pod>,
     /// What it counts for against the node.
     pub accounted: Accounted,
-    /// When it was admitted or adopted.
-    pub admitted_at: BootMillis,
     /// The order.
     pub desired: watch::Sender<Desired>,
     /// When a taint that the pod bears for a while ends it.

@@ -22,12 +22,20 @@ pub(super) struct Wishes {
 
 impl<A: Adapters> Manager<A> {
     /// Brings the set of pods towards what is wanted; safe to call at any time.
-    pub(super) fn reconcile(&mut self) {
+    pub(super) async fn reconcile(&mut self) {
+        let due = self.due_evictions();
+        self.remember().await;
+        self.evict(&due);
+        self.follow_wishes();
+        self.remember().await;
+        self.answer_drained();
+    }
+
+    fn follow_wishes(&mut self) {
         if !self.complete && self.catalog.is_complete() {
             self.complete = true;
             self.clear_orphans();
         }
-        self.end_evicted();
         let wishes = self.wishes();
         if self.draining.is_some() {
             self.carry_on_draining();

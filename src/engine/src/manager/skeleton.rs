@@ -45,6 +45,7 @@ pub(super) fn of_orphan(uid: &PodUid, now: WallMillis) -> Option<(PodIdentity, P
         },
         document: pod.document.clone(),
         created_at: now,
+        created_boot: None,
         finished: None,
     };
     Some((identity, pod))

@@ -77,7 +77,6 @@ impl Start {
 impl<A: Adapters> Manager<A> {
     /// Starts a worker; the receiver is told when it has seen its pod for the first time.
     pub(super) fn spawn(&mut self, start: Start) -> oneshot::Receiver<()> {
-        let host = self.shared.adapters.host();
         let Start { identity, pod, .. } = &start;
         let (uid, pod) = (identity.uid.clone(), Arc::clone(pod));
         let order = if start.ends {
@@ -94,7 +93,6 @@ impl<A: Adapters> Manager<A> {
         let entry = Entry {
             identity: identity.clone(),
             accounted,
-            admitted_at: host.now().boot,
             pod: Arc::clone(&pod),
             desired,
             evict_at: None,

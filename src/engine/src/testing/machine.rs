@@ -10,10 +10,11 @@ use pinnace_api::pod::PullPolicy;
 use pinnace_api::{ContainerName, Namespace, ObjectName, PodUid};
 use pinnace_core::fake::FakeHost;
 use pinnace_core::host::Host;
+use pinnace_core::node::NodeRecord;
 use pinnace_core::pod::{Exit, Observed, PodIdentity, Progress};
 use pinnace_core::ports::{
     BindMount, ContainerRequest, ImageHandle, Images, NoTelemetry, PodContext, PodRuntime, PortResult,
-    Records, Stored, Volumes,
+    Records, Stored, StoredNode, Volumes,
 };
 use pinnace_core::time::{BootId, Now};
 use tokio::sync::Notify;
@@ -73,6 +74,8 @@ impl Machine {
 
     /// A new agent has the clock of its own runtime.
     pub fn begin_life(&self, calls_left: Option<u32>) {
+        // Several calls may have hung in the last life; what is left of their news is not about this one.
+        std::pin::pin!(self.killed.notified()).enable();
         let mut inner = self.inner();
         inner.agreed = Instant::now();
         inner.calls_left = calls_left;
@@ -303,6 +306,16 @@ impl Records for Machine {
         let name = self.name(uid);
         self.inner().order.push(format!("forget {name}"));
         self.moment("forget").await;
+        done
+    }
+    async fn load_node(&self) -> PortResult<StoredNode> {
+        self.moment("load_node").await;
+        self.fake.load_node().await
+    }
+    async fn save_node(&self, record: &NodeRecord) -> PortResult<()> {
+        self.moment("save_node").await;
+        let done = self.fake.save_node(record).await;
+        self.moment("save_node").await;
         done
     }
 }

@@ -4,13 +4,41 @@ use pinnace_api::pod::{TaintEffect, Toleration};
 use proptest::prelude::*;
 
 use super::*;
-use crate::node::Taint;
-use crate::time::BootMillis;
+use crate::node::{Taint, TaintSince};
+use crate::time::{BootId, BootMillis, Moment, Now, WallMillis};
+
+const WALL: u64 = 1_700_000_000_000;
+
+fn boot() -> BootId {
+    BootId("boot".to_owned())
+}
+
+fn instant(millis: u64) -> Now {
+    Now {
+        boot: BootMillis(millis),
+        wall: WallMillis(WALL + millis),
+    }
+}
+
+/// With instants of one boot, whose wall clock was set back since.
+fn eviction(pod: &Pod, taints: &[TaintSince], admitted: BootMillis, now: BootMillis) -> Eviction {
+    let now = Now {
+        boot: now,
+        wall: WallMillis(WALL / 2),
+    };
+    super::eviction(
+        pod,
+        taints,
+        &Moment::now(&boot(), instant(admitted.0)),
+        &boot(),
+        now,
+    )
+}
 
 fn added(key: &str, effect: TaintEffect, since: u64) -> TaintSince {
     TaintSince {
         taint: Taint::new(key, effect),
-        since: BootMillis(since),
+        since: Moment::now(&boot(), instant(since)),
     }
 }
 
@@ -82,12 +110,29 @@ fn the_shortest_toleration_counts_and_one_untolerated_taint_is_enough() {
     );
 }
 
+#[test]
+fn a_restart_of_the_machine_grants_no_time_anew() {
+    let taints = [added("k", TaintEffect::NoExecute, 900_000)];
+    let pod = tolerating(vec![tolerate("k", Some(60))]);
+    let admitted = Moment::now(&boot(), instant(0));
+    let next_boot = BootId("next".to_owned());
+    // Up again 50 s after the taint was added.
+    let at = |since_boot: u64| Now {
+        boot: BootMillis(since_boot),
+        wall: WallMillis(WALL + 950_000 + since_boot),
+    };
+    let ask = |since_boot| super::eviction(&pod, &taints, &admitted, &next_boot, at(since_boot));
+    assert_eq!(ask(2_000), Eviction::EvictAt(BootMillis(10_000)));
+    assert_eq!(ask(10_000), Eviction::EvictNow);
+}
+
 proptest! {
     #[test]
     fn waiting_until_the_named_instant_is_enough(
         since in 0..1_000_000_u64, admitted in 0..1_000_000_u64, seconds in proptest::option::of(-10..100_000_i64),
-        now in 0..2_000_000_u64,
+        later in 0..1_000_000_u64,
     ) {
+        let now = since.max(admitted) + later;
         let pod = tolerating(vec![tolerate("k", seconds)]);
         let taints = [added("k", TaintEffect::NoExecute, since)];
         let ask = |now| eviction(&pod, &taints, BootMillis(admitted), BootMillis(now));

@@ -72,3 +72,43 @@ async fn a_drain_ends_a_pod_whose_identity_could_not_be_written() {
     assert_eq!(agent.drain(None).await.try_recv(), Ok(()));
     assert_eq!(on_host(&machine).await, []);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_under_way_goes_on_under_the_next_agent_and_one_that_is_over_does_not() {
+    let machine = Arc::new(Machine::new());
+    let manifests = [pod("web", "a:1"), pod("two", "a:1")];
+    let mut agent = Agent::start(&machine);
+    agent.list(&manifests).await;
+    machine.fake.ignore_stop_signal(&sample::name("c"), true);
+    drop(agent.drain(Some(20)).await);
+    for _ in 0..2 {
+        pass(5).await;
+        agent.kill().await;
+        agent = Agent::start(&machine);
+        agent.list(&manifests).await;
+        assert_eq!(agent.pods("web").len(), 1);
+    }
+    pass(15).await;
+    assert_eq!(on_host(&machine).await, []);
+    assert_eq!(agent.drain(None).await.try_recv(), Ok(()));
+    agent.kill().await;
+    let next = Agent::start(&machine);
+    next.list(&manifests).await;
+    assert_eq!(next.running(), ["two", "web"]);
+    assert_eq!(machine.breaches(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_of_the_machine_is_a_drains_end() {
+    let machine = Arc::new(Machine::new());
+    let agent = Agent::start(&machine);
+    agent.list(&[pod("web", "a:1")]).await;
+    machine.fake.ignore_stop_signal(&sample::name("c"), true);
+    drop(agent.drain(None).await);
+    agent.kill().await;
+    machine.fake.reboot(false);
+    let next = Agent::start(&machine);
+    next.list(&[pod("web", "a:1")]).await;
+    pass(60).await;
+    assert_eq!(next.running(), ["web"]);
+}

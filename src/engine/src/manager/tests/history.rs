@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use pinnace_api::pod::TaintEffect;
 use pinnace_core::fake::{Break, Extent, Op, sample};
+use pinnace_core::host::Host;
 use pinnace_core::node::Taint;
 use pinnace_core::pod::FailureReason;
+use pinnace_core::ports::{PodRuntime, Records, StoredNode};
 use proptest::prelude::*;
 
 use crate::testing::{Agent, Machine, daemonset, on_host, pass, pod, pod_with, recorded, settle};
@@ -187,16 +189,27 @@ async fn happen(agent: &Agent, machine: &Machine, happening: &Happening) {
     }
 }
 
+/// The fake's futures never wait.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(future).poll(&mut context) {
+        std::task::Poll::Ready(value) => value,
+        std::task::Poll::Pending => panic!("the fake waits"),
+    }
+}
+
+/// The next agent goes on with a drain: nothing is to run then but what is yet to end.
+fn is_being_drained(machine: &Machine) -> bool {
+    match now(machine.fake.load_node()).unwrap() {
+        StoredNode::Whole(record) => record
+            .draining
+            .is_some_and(|draining| draining.boot == machine.boot_id()),
+        StoredNode::Absent | StoredNode::Damaged { .. } => false,
+    }
+}
+
 fn befall(machine: &Machine, between: Between) {
-    let uids = {
-        let listing = pinnace_core::ports::PodRuntime::list(&machine.fake);
-        let mut listing = std::pin::pin!(listing);
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        match listing.as_mut().poll(&mut context) {
-            std::task::Poll::Ready(uids) => uids.unwrap(),
-            std::task::Poll::Pending => panic!("the fake waits"),
-        }
-    };
+    let uids = now(PodRuntime::list(&machine.fake)).unwrap();
     let nth = |pod: usize| uids.get(pod);
     match between {
         Between::Nothing => {}
@@ -272,6 +285,13 @@ proptest! {
         }
         machine.fake.mend();
         machine.fake.set_image("example.com/a:1", true);
+        if is_being_drained(&machine) {
+            live(&machine, None, async |agent| {
+                agent.list(&wanted.manifests()).await;
+                pass(7200).await;
+            });
+            prop_assert!(!is_being_drained(&machine));
+        }
         live(&machine, None, async |agent| comes_to_rest(&agent, &machine, wanted).await);
         prop_assert_eq!(machine.breaches(), Vec::<String>::new());
     }
