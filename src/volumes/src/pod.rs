@@ -1,6 +1,7 @@
 //! One pod's volumes on the host.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use pinnace_api::pod::{MountPropagation, Volume, VolumeMount, VolumeSource};
@@ -183,6 +184,33 @@ impl PodVolumes {
             }
         }
         Ok(held)
+    }
+
+    /// Why the pod is to be evicted, if an emptyDir is past its limit. One that cannot be measured hides no
+    /// other; one whose entries are too many or too deep to be counted is past any limit, or nesting
+    /// directories would be a way around it.
+    pub(crate) fn exceeded(&self, limits: &[(ContainerName, Bytes)]) -> SysResult<Option<String>> {
+        let mut failed = None;
+        for (name, limit) in limits {
+            match usage::disk_usage(&self.empty_dir(name)) {
+                // The kubelet's sentence, its last blank included.
+                Ok(used) if used > limit.0 => {
+                    return Ok(Some(format!(
+                        "Usage of EmptyDir volume \"{name}\" exceeds the limit \"{limit}\". "
+                    )));
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::FileTooLarge => {
+                    return Ok(Some(format!(
+                        "Usage of EmptyDir volume \"{name}\" cannot be held against the limit \"{limit}\": {}. ",
+                        error.source
+                    )));
+                }
+                Err(error) if error.is_not_found() => {}
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        failed.map_or(Ok(None), Err)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pinnace_api::pod::VolumeSource;
+use pinnace_api::pod::{Volume, VolumeSource};
 use pinnace_api::{Bytes, ContainerName, PodUid};
 use pinnace_core::pod::FailureReason;
 use pinnace_core::ports::{BindMount, PodContext, PortError, PortResult, Volumes};
@@ -63,23 +63,18 @@ impl Volumes for NodeVolumes {
     }
 
     async fn exceeded(&self, pod: &PodContext) -> PortResult<Option<String>> {
-        let usage = self.usage(&pod.uid).await?;
-        let over = pod
-            .pod
-            .spec
-            .volumes
-            .iter()
-            .find_map(|volume| match &volume.source {
-                VolumeSource::EmptyDir {
-                    memory: false,
-                    size_limit: Some(limit),
-                } if usage.get(&volume.name).is_some_and(|used| used > limit) => Some((&volume.name, *limit)),
-                _ => None,
-            });
-        // The kubelet's sentence, its last blank included.
-        Ok(over.map(|(name, limit)| {
-            format!("Usage of EmptyDir volume \"{name}\" exceeds the limit \"{limit}\". ")
-        }))
+        // A limit of 0 is none, as in Kubernetes.
+        let limited = |volume: &Volume| match volume.source {
+            VolumeSource::EmptyDir {
+                memory: false,
+                size_limit: Some(limit),
+            } if limit.0 > 0 => Some((volume.name.clone(), limit)),
+            _ => None,
+        };
+        let limits: Vec<_> = pod.pod.spec.volumes.iter().filter_map(limited).collect();
+        let volumes = PodVolumes::new(&self.layout, &pod.uid);
+        let object = pod.uid.to_string();
+        aside(move || failing("measure the volumes of pod", object, volumes.exceeded(&limits))).await
     }
 }
 

@@ -188,6 +188,42 @@ async fn a_volume_on_disk_past_its_limit_is_told_in_the_kubelets_words() {
 }
 
 #[tokio::test]
+async fn a_limit_of_nothing_is_none() {
+    let node = Node::new();
+    let source = VolumeSource::EmptyDir {
+        memory: false,
+        size_limit: Some(Bytes(0)),
+    };
+    let wanted = pod(vec![volume("scratch", source)], Vec::new());
+    node.volumes.prepare(&wanted).await.unwrap();
+    std::fs::write(node.empty_dir("scratch").join("f"), vec![1; 128 << 10]).unwrap();
+    assert_eq!(node.volumes.exceeded(&wanted).await.unwrap(), None);
+    node.volumes.remove(&uid()).await.unwrap();
+}
+
+#[tokio::test]
+async fn directories_nested_too_deep_to_be_counted_are_no_way_around_a_limit() {
+    let node = Node::new();
+    let limited = |name| {
+        let source = VolumeSource::EmptyDir {
+            memory: false,
+            size_limit: Some(Bytes(1 << 30)),
+        };
+        volume(name, source)
+    };
+    let wanted = pod(vec![limited("honest"), limited("deep")], Vec::new());
+    node.volumes.prepare(&wanted).await.unwrap();
+    let deep = PathBuf::from_iter(std::iter::repeat_n("d", 1000));
+    std::fs::create_dir_all(node.empty_dir("deep").join(deep)).unwrap();
+    let told = node.volumes.exceeded(&wanted).await.unwrap().unwrap();
+    assert!(
+        told.starts_with("Usage of EmptyDir volume \"deep\" cannot be held against the limit \"1Gi\": more"),
+        "{told}"
+    );
+    node.volumes.remove(&uid()).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_pod_without_volumes_is_ready_too() {
     let node = Node::new();
     let wanted = pod(Vec::new(), Vec::new());
