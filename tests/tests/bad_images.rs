@@ -80,11 +80,19 @@ fn broken_archives_are_named_and_whole_ones_beside_them_are_imported() {
         "echo x > a; ln a b; tar -P --transform 'flags=h;s,^a$,../../../../../../etc/passwd,' -cf layer.tar a b",
         DIGEST,
     );
+    // A device of the host's in a layer is a name only: no container may open it.
+    let device = archive(
+        "device",
+        work.path(),
+        "mkdir bin; cp /bin/busybox bin/sh; mknod disk b 7 250; tar -cf layer.tar bin disk",
+        DIGEST,
+    );
     for (name, path) in [
         ("c-wrong.tar", &wrong),
         ("d-climbing.tar", &climbing),
         ("e-linked.tar", &linked),
         ("f-hard.tar", &hard),
+        ("g-device.tar", &device),
     ] {
         std::fs::copy(path, bundle(name)).unwrap();
     }
@@ -105,6 +113,17 @@ fn broken_archives_are_named_and_whole_ones_beside_them_are_imported() {
     }
     node.lay("good.json", &pod("good", FOREVER).to_string());
     node.wait_running("good");
+    // Its shell is a busybox that finds its own applets; the device cgroup refuses what mknod made.
+    let mut device = pod(
+        "device",
+        "if read -r x < /disk; then exit 1; fi; while :; do sleep 1000; done",
+    );
+    device["spec"]["containers"][0]["image"] = json!("device:test");
+    node.lay("device.json", &device.to_string());
+    node.wait_running("device");
+    let refused = node.pinnace(&["exec", "device", "--", "sh", "-c", "read -r x < /disk"]);
+    let text = String::from_utf8_lossy(&refused.stderr);
+    assert!(text.contains("Operation not permitted"), "{text}");
     let mut bad = pod("bad", FOREVER);
     bad["spec"]["containers"][0]["image"] = json!("climbing:test");
     node.lay("bad.json", &bad.to_string());

@@ -9,9 +9,10 @@
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use pinnace_sys::mount::Propagation;
 use pinnace_tests::manifest::{GO_ON, pod, shell, with};
 use pinnace_tests::{Node, wait_for};
 use serde_json::{Value, json};
@@ -161,6 +162,79 @@ fn a_read_only_mount_refuses_writes() {
     assert_eq!(node.shell("web", script), "1\nrefused");
     assert_eq!(std::fs::read_to_string(host.path().join("note")).unwrap(), "1\n");
     node.drain_and_find_nothing();
+}
+
+/// A folder of the host whose mounts travel, away with all beneath it when dropped.
+struct Shared(tempfile::TempDir);
+
+impl Shared {
+    fn new() -> Self {
+        let shared = Self(tempfile::tempdir().unwrap());
+        pinnace_sys::mount::mount_tmpfs(shared.0.path(), None, 0o755).unwrap();
+        pinnace_sys::mount::set_propagation(shared.0.path(), Propagation::Shared).unwrap();
+        shared
+    }
+    fn folder(&self, name: &str) -> PathBuf {
+        let path = self.0.path().join(name);
+        std::fs::create_dir(&path).unwrap();
+        path
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let _ = pinnace_sys::mount::unmount_beneath(self.0.path());
+    }
+}
+
+#[test]
+fn mounts_travel_as_the_propagation_says() {
+    let mut node = Node::started();
+    let shared = Shared::new();
+    let (later, inner) = (shared.folder("later"), shared.folder("inner"));
+    let modes = [
+        ("none", "None"),
+        ("in", "HostToContainer"),
+        ("both", "Bidirectional"),
+    ];
+    let container = |(name, mode): (&str, &str)| {
+        let fields = json!({
+            "securityContext": {"privileged": true},
+            "volumeMounts": [{"name": "v", "mountPath": "/v", "mountPropagation": mode}],
+        });
+        with(shell(name, GO_ON), fields)
+    };
+    let spec = json!({
+        "terminationGracePeriodSeconds": 0,
+        "volumes": [host_path("v", shared.0.path(), "Directory")],
+        "containers": modes.map(container),
+    });
+    node.lay("web.json", &pod("web", spec));
+    node.wait_running("web");
+    let sees = |container: &str, path: &str| {
+        let mounts = node.prints(&[
+            "exec",
+            "web",
+            "-c",
+            container,
+            "--",
+            "cat",
+            "/proc/self/mountinfo",
+        ]);
+        mounts.lines().any(|line| line.split(' ').nth(4) == Some(path))
+    };
+    pinnace_sys::mount::mount_tmpfs(&later, None, 0o755).unwrap();
+    assert_eq!(modes.map(|(name, _)| sees(name, "/v/later")), [false, true, true]);
+    for (name, _) in modes {
+        let script = "mount -t tmpfs none /v/inner && [ -d /v/inner ]";
+        node.prints(&["exec", "web", "-c", name, "--", "sh", "-c", script]);
+        let travelled = pinnace_sys::mount::is_mountpoint(&inner).unwrap();
+        assert_eq!(travelled, name == "both", "{name}");
+        assert!(sees(name, "/v/inner"), "{name}");
+    }
+    node.drain_and_find_nothing();
+    // What a container mounted for the host is the host's.
+    assert!(pinnace_sys::mount::is_mountpoint(&inner).unwrap());
 }
 
 #[test]
