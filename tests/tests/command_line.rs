@@ -85,6 +85,7 @@ fn get_lists_as_kubectl_does() {
         (&list["apiVersion"], list["items"].as_array().unwrap().len()),
         (&json!("v1"), 1)
     );
+    assert_eq!(node.prints(&["get", "pods", "-o", "name"]), "pod/web\n");
     let yaml = node.prints(&["get", "pods", "-o", "yaml"]);
     assert!(
         yaml.contains("kind: Pod") && yaml.contains("phase: Running"),
@@ -131,13 +132,21 @@ fn describe_shows_an_object_and_what_happened_to_it() {
     node.wait_running("web");
     let text = node.prints(&["describe", "pod", "web"]);
     assert!(
-        text.starts_with("Name:         web\nNamespace:    default\n"),
+        text.starts_with("Name:         web\nNamespace:    default\nPriority:     0\nNode:         test"),
         "{text}"
     );
     assert!(
-        text.contains("phase: Running") && text.contains("Started container one"),
+        text.contains("\nStatus:       Running\n") && text.contains("Started container one"),
         "{text}"
     );
+    for line in [
+        "Containers:\n  one:\n",
+        "    State:          Running\n",
+        "    Restart Count:  0\n",
+        "  Type     ",
+    ] {
+        assert!(text.contains(line), "{line:?} is missing:\n{text}");
+    }
     let set = node.prints(&["describe", "daemonset", "set", "-n", "tools"]);
     assert!(
         set.contains("disk=fast"),
@@ -145,14 +154,22 @@ fn describe_shows_an_object_and_what_happened_to_it() {
     );
     let of_node = node.prints(&["describe", "node"]);
     assert!(
-        of_node.contains("Name:         test") && of_node.contains("allocatable"),
+        of_node.starts_with("Name:               test\n") && of_node.contains("Allocatable:\n  cpu:"),
         "{of_node}"
     );
+    assert!(
+        of_node.contains("Non-terminated Pods:  (1 in total)"),
+        "{of_node}"
+    );
+    let all = node.prints(&["describe", "pods"]);
+    assert!(all.starts_with("Name:         web\n"), "{all}");
+    for wrong in [["describe", "node", "other"], ["get", "node", "other"]] {
+        assert_eq!(node.pinnace(&wrong).status.code(), Some(1), "{wrong:?}");
+    }
     assert_eq!(
         node.pinnace(&["describe", "pod", "nobody"]).status.code(),
         Some(1)
     );
-    assert_eq!(node.pinnace(&["describe", "pod"]).status.code(), Some(1));
     node.drain_and_find_nothing();
 }
 
@@ -231,6 +248,12 @@ fn validate_tells_file_line_and_field() {
         out(&fine).ends_with("1 objects, 0 errors, 0 warnings\n"),
         "{}",
         out(&fine)
+    );
+    let folder_too = node.pinnace(&["validate", folder.path().to_str().unwrap()]);
+    assert_eq!(
+        out(&folder_too),
+        out(&fine),
+        "a directory stands for its manifests"
     );
     let bad = file(
         "bad.yaml",

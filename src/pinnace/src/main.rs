@@ -17,7 +17,7 @@ use pinnace_server::{Client, ClientError};
 use pinnace_sys::Layout;
 use serde_json::Value;
 
-use cli::{Cli, LogsArgs, Verb};
+use cli::{Cli, LogsArgs, Resource, Verb};
 use commands::exec::ExecError;
 use commands::get::GetError;
 use commands::logs::ContainerLogs;
@@ -60,8 +60,8 @@ fn run(cli: &Cli) -> Outcome {
         Verb::Exec(args) => {
             drop(out);
             let runtime = asking()?;
-            let namespace = runtime.block_on(commands::exec::namespace(&client, args))?;
-            let code = commands::exec::run(&layout, &client, &runtime, args, namespace)?;
+            let meant = runtime.block_on(commands::exec::meant(&client, args))?;
+            let code = commands::exec::run(&layout, &client, &runtime, args, meant)?;
             return Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)));
         }
         Verb::Validate(args) => return Ok(verdict(commands::validate::run(args, &mut out)?)),
@@ -103,7 +103,8 @@ fn asking() -> io::Result<tokio::runtime::Runtime> {
 
 fn is_not_running(error: &(dyn std::error::Error + 'static)) -> bool {
     let asked = match (error.downcast_ref(), error.downcast_ref()) {
-        (Some(GetError::Agent(asked)), _) | (_, Some(ExecError::Agent(asked))) => Some(asked),
+        (Some(GetError::Agent(asked)), _)
+        | (_, Some(ExecError::Agent(asked) | ExecError::Pod(GetError::Agent(asked)))) => Some(asked),
         _ => error.downcast_ref(),
     };
     matches!(asked, Some(ClientError::NotRunning { .. }))
@@ -136,10 +137,28 @@ fn logs(
     // Log times have nanoseconds and whole seconds none: without its Z an instant sorts before all in it.
     let since = since.as_deref().map(|since| since.trim_end_matches('Z'));
     let runtime = asking()?;
+    let container = match &args.target.container {
+        Some(name) => Some(name.clone()),
+        None => runtime.block_on(default_container(client, args)),
+    };
     let runs = |logs: &ContainerLogs, instance: u32| {
         runtime.block_on(still_runs(client, &args.target.pod, logs, instance))
     };
-    Ok(commands::logs::run(layout, args, since, &runs, out)?)
+    Ok(commands::logs::run(
+        layout,
+        args,
+        container.as_deref(),
+        since,
+        &runs,
+        out,
+    )?)
+}
+
+/// The container that is meant where none is named; without an agent the files must tell.
+async fn default_container(client: &Client, args: &LogsArgs) -> Option<String> {
+    let target = &args.target;
+    let pod = commands::get::fetch_one(client, Resource::Pods, target.namespace.as_ref(), &target.pod);
+    commands::default_container(&pod.await.ok()?)
 }
 
 /// Whether the instance may still write; without an agent nobody knows, and following goes on.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use pinnace_api::{Namespace, ObjectName};
+use pinnace_api::{Metadata, Namespace, ObjectName};
 use pinnace_core::host::Host;
 use pinnace_core::node::NodeState;
 use pinnace_core::ports::Telemetry;
@@ -80,9 +80,16 @@ impl AgentFace {
         let is = |view: &&Arc<PodView>| view.identity.namespace == *namespace && view.identity.name == *name;
         let pods = self.board.pods();
         let found = pods.iter().filter(is).max_by_key(|view| view.identity.created_at);
-        found.cloned().ok_or_else(|| FaceError::NotFound {
-            kind: "pods",
-            name: name.to_string(),
+        found.cloned().ok_or_else(|| {
+            let is = |meta: &Metadata| meta.namespace == *namespace && meta.name == *name;
+            if self.board.waiting().iter().any(|one| is(&one.pod.meta)) {
+                let why = format!("pod {name} does not have a host assigned");
+                return FaceError::BadRequest { why };
+            }
+            FaceError::NotFound {
+                kind: "pods",
+                name: name.to_string(),
+            }
         })
     }
 }

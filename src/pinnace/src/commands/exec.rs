@@ -20,6 +20,7 @@ use pinnace_api::{ContainerName, Namespace, ObjectName};
 use pinnace_server::{Client, ClientError, ExecRequest};
 use pinnace_sys::Layout;
 
+use super::default_container;
 use super::get::{GetError, fetch_one};
 use super::row::text;
 use crate::cli::{ExecArgs, Resource};
@@ -36,6 +37,9 @@ pub enum ExecError {
     /// The agent refused or does not run.
     #[error(transparent)]
     Agent(#[from] ClientError),
+    /// The pod that is meant cannot be told.
+    #[error(transparent)]
+    Pod(#[from] GetError),
     /// A name on the command line is no name.
     #[error(transparent)]
     Name(#[from] pinnace_api::ident::IdentError),
@@ -58,7 +62,7 @@ pub fn run(
     client: &Client,
     runtime: &tokio::runtime::Runtime,
     args: &ExecArgs,
-    namespace: Namespace,
+    meant: Meant,
 ) -> Result<i32, ExecError> {
     let mut streams = Streams::make(layout, args)?;
     let raw = if args.tty {
@@ -67,14 +71,9 @@ pub fn run(
         None
     };
     let request = ExecRequest {
-        namespace,
+        namespace: meant.namespace,
         pod: ObjectName::new(args.target.pod.as_str())?,
-        container: args
-            .target
-            .container
-            .as_deref()
-            .map(ContainerName::new)
-            .transpose()?,
+        container: meant.container,
         command: args.command.clone(),
         tty: args.tty,
         terminal_size: if args.tty { terminal_size() } else { None },
@@ -93,15 +92,23 @@ pub fn run(
     Ok(answer.exit_code)
 }
 
-/// The namespace asked for, or the one that has a pod of this name.
-pub async fn namespace(client: &Client, args: &ExecArgs) -> Result<Namespace, GetError> {
-    let wanted = args.target.namespace.as_deref();
-    let pod = fetch_one(client, Resource::Pods, wanted, &args.target.pod).await?;
-    let name = text(&pod, "/metadata/namespace");
-    Namespace::new(name.as_str()).map_err(|_| GetError::NotFound {
-        kind: "namespaces",
-        name,
-    })
+/// The pod that is meant, and its container.
+pub struct Meant {
+    namespace: Namespace,
+    container: Option<ContainerName>,
+}
+
+/// Asks the agent which pod and container are meant; says so where several containers could be.
+pub async fn meant(client: &Client, args: &ExecArgs) -> Result<Meant, ExecError> {
+    let target = &args.target;
+    let pod = fetch_one(client, Resource::Pods, target.namespace.as_ref(), &target.pod).await?;
+    let namespace = Namespace::new(text(&pod, "/metadata/namespace"))?;
+    let container = match &target.container {
+        Some(name) => Some(name.clone()),
+        None => default_container(&pod),
+    };
+    let container = container.map(ContainerName::new).transpose()?;
+    Ok(Meant { namespace, container })
 }
 
 /// The fifos of one command, removed with their directory when it has ended.

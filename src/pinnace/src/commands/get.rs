@@ -2,9 +2,11 @@
 
 use std::io::{self, Write};
 
+use pinnace_api::Namespace;
 use pinnace_server::{Client, ClientError};
 use serde_json::Value;
 
+use super::describe::last_seen;
 use super::row::{age, pod_row, text};
 use super::table::Table;
 use crate::cli::{GetArgs, Output, Resource};
@@ -31,16 +33,13 @@ pub enum GetError {
         /// The name asked for.
         name: String,
     },
-    /// A describe without a name.
-    #[error("say which of the {0}: a name is needed")]
-    NoName(&'static str),
     /// Standard output is closed or full.
     #[error("write to standard output")]
     Write(#[from] io::Error),
 }
 
 /// The path of a resource's list, and its plural.
-pub fn place(resource: Resource) -> (&'static str, &'static str) {
+fn place(resource: Resource) -> (&'static str, &'static str) {
     match resource {
         Resource::Pods => ("/v1/pods", "pods"),
         Resource::DaemonSets => ("/v1/daemonsets", "daemonsets"),
@@ -49,11 +48,21 @@ pub fn place(resource: Resource) -> (&'static str, &'static str) {
     }
 }
 
+/// The resource as `-o name` writes it.
+fn type_name(resource: Resource) -> &'static str {
+    match resource {
+        Resource::Pods => "pod",
+        Resource::DaemonSets => "daemonset.apps",
+        Resource::Node => "node",
+        Resource::Events => "event",
+    }
+}
+
 /// The objects asked for, as a list object.
 pub async fn fetch(
     client: &Client,
     resource: Resource,
-    namespace: Option<&str>,
+    namespace: Option<&Namespace>,
 ) -> Result<Value, ClientError> {
     let (path, _) = place(resource);
     match namespace.filter(|_| resource != Resource::Node) {
@@ -66,7 +75,7 @@ pub async fn fetch(
 pub async fn fetch_one(
     client: &Client,
     resource: Resource,
-    namespace: Option<&str>,
+    namespace: Option<&Namespace>,
     name: &str,
 ) -> Result<Value, GetError> {
     let (_, kind) = place(resource);
@@ -102,16 +111,24 @@ pub fn items(list: &Value) -> Vec<Value> {
 
 /// Prints what the arguments ask for.
 pub async fn run(client: &Client, args: &GetArgs, out: &mut impl Write) -> Result<(), GetError> {
-    let namespace = args.namespace.as_deref().filter(|_| !args.all_namespaces);
+    let namespace = args.namespace.as_ref().filter(|_| !args.all_namespaces);
     let object = match &args.name {
-        Some(name) if args.resource != Resource::Node => {
-            fetch_one(client, args.resource, namespace, name).await?
-        }
-        _ => fetch(client, args.resource, namespace).await?,
+        Some(name) => fetch_one(client, args.resource, namespace, name).await?,
+        None => fetch(client, args.resource, namespace).await?,
     };
     match args.output {
         Some(Output::Json) => writeln!(out, "{object:#}")?,
         Some(Output::Yaml) => out.write_all(super::to_yaml(&object).as_bytes())?,
+        Some(Output::Name) => {
+            for item in items(&object) {
+                writeln!(
+                    out,
+                    "{}/{}",
+                    type_name(args.resource),
+                    text(&item, "/metadata/name")
+                )?;
+            }
+        }
         None | Some(Output::Wide) => {
             let table = table(args.resource, &items(&object), args.output.is_some());
             if table.is_empty() {
@@ -252,7 +269,8 @@ fn nodes(items: &[Value], wide: bool) -> Table {
     table
 }
 
-fn roles(node: &Value) -> String {
+/// The roles that the node's labels name.
+pub fn roles(node: &Value) -> String {
     let labels = node.pointer("/metadata/labels").and_then(Value::as_object);
     let role = |key: &String| key.strip_prefix("node-role.kubernetes.io/").map(str::to_owned);
     let roles: Vec<String> = labels
@@ -266,19 +284,11 @@ fn roles(node: &Value) -> String {
 fn events(items: &[Value]) -> Table {
     let mut table = Table::new(&["NAMESPACE", "LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"]);
     for event in items {
-        let mut last_seen = age(&text(event, "/lastTimestamp"));
-        let count = event["count"].as_u64().unwrap_or(1);
-        if count > 1 {
-            last_seen = format!(
-                "{last_seen} (x{count} over {})",
-                age(&text(event, "/firstTimestamp"))
-            );
-        }
         let kind = text(event, "/involvedObject/kind").to_lowercase();
         let object = format!("{kind}/{}", text(event, "/involvedObject/name"));
         table.row([
             text(event, "/metadata/namespace"),
-            last_seen,
+            last_seen(event),
             text(event, "/type"),
             text(event, "/reason"),
             object,

@@ -1,5 +1,6 @@
 //! `pinnace image`: works on the store itself, with or without the agent; writers lock it.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -172,6 +173,8 @@ fn remove(
         used.iter()
             .filter(|(_, id)| !id.is_empty() && runs(id))
             .map(|(pod, _)| pod.clone())
+            .collect::<BTreeSet<_>>()
+            .into_iter()
             .collect()
     })?;
     for name in removed.untagged {

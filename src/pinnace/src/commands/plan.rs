@@ -1,10 +1,9 @@
 //! `pinnace plan DIR`: what would start, change and stop if the node had the manifests of a directory.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use pinnace_api::{Document, ObjectKey, Pod, PodUid, Severity};
 use pinnace_core::admission::{self, Accounted, Verdict};
@@ -12,7 +11,6 @@ use pinnace_core::config::NodeConfig;
 use pinnace_core::controllers::daemonset::{self, FailedBackoff};
 use pinnace_core::node::{HostFacts, Node};
 use pinnace_core::time::BootMillis;
-use pinnace_engine::source::files::Files;
 use pinnace_engine::source::{Item, Placed};
 use pinnace_store::RecordStore;
 use pinnace_sys::Layout;
@@ -62,11 +60,14 @@ pub async fn run(
     let mut node = Node::new(config, facts)?;
     node.own_ports = listen::own_ports(config.metrics_listen.iter().copied());
     let present = present(layout).await?;
-    let listing = read(directory)?;
+    let listing = validate::directory(directory).map_err(|source| PlanError::Directory {
+        path: directory.to_owned(),
+        source,
+    })?;
     let mut good = true;
     for problem in &listing.problems {
         good &= problem.severity != Severity::Error;
-        validate::print(problem, out)?;
+        writeln!(out, "{}", validate::told(problem))?;
     }
     let mut wanted = BTreeSet::new();
     let mut steps = Vec::new();
@@ -168,7 +169,7 @@ fn verdict(pod: &Pod, node: &Node, running: &mut Vec<Accounted>, replaces: bool)
             let wait = format!("wait: {message}");
             details
                 .iter()
-                .fold(wait, |text, detail| format!("{text}; {detail}"))
+                .fold(wait, |text, detail| format!("{text} {detail}"))
         }
         Verdict::Refused { reason, message, .. } => format!("fail: {reason}: {message}"),
     }
@@ -195,16 +196,6 @@ async fn present(layout: &Layout) -> Result<Present, PlanError> {
         }
     }
     Ok(present)
-}
-
-fn read(directory: &std::path::Path) -> Result<pinnace_engine::source::Listing, PlanError> {
-    let fail = |source| PlanError::Directory {
-        path: directory.to_owned(),
-        source,
-    };
-    let mut files = Files::new(directory, Duration::ZERO);
-    files.scan(&HashSet::new()).map_err(fail)?;
-    Ok(files.listing())
 }
 
 #[cfg(test)]

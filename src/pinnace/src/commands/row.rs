@@ -17,7 +17,8 @@ fn now() -> WallMillis {
     WallMillis(pinnace_sys::clock::wall_millis())
 }
 
-fn instant(time: &str) -> Option<WallMillis> {
+/// An RFC 3339 time; `None` where it is none.
+pub fn instant(time: &str) -> Option<WallMillis> {
     Timestamp::try_from(time.to_owned()).ok().map(|time| time.0)
 }
 

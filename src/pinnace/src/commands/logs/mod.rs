@@ -10,6 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pinnace_api::Namespace;
 use pinnace_sys::Layout;
 
 pub use files::{ContainerLogs, FindError};
@@ -46,6 +47,7 @@ pub enum LogsError {
 pub fn run(
     layout: &Layout,
     args: &LogsArgs,
+    container: Option<&str>,
     since: Option<&str>,
     runs: &dyn Fn(&ContainerLogs, u32) -> bool,
     out: &mut impl Write,
@@ -53,9 +55,9 @@ pub fn run(
     let target = &args.target;
     let logs = ContainerLogs::find(
         &layout.pod_logs(),
-        target.namespace.as_deref(),
+        target.namespace.as_ref().map(Namespace::as_str),
         &target.pod,
-        target.container.as_deref(),
+        container,
     )?;
     let instance = logs.instance(args.previous)?;
     let mut reader = Reader {
@@ -63,7 +65,7 @@ pub fn run(
         since: since.map(str::to_owned),
     };
     let mut tail = Tail {
-        most: args.tail,
+        most: args.tail.0,
         lines: VecDeque::new(),
     };
     // The current file is opened before the list is made: a rotation in between loses nothing.
@@ -268,7 +270,7 @@ mod tests {
 
     fn print(layout: &Layout, words: &str, since: Option<&str>) -> String {
         let mut out = Vec::new();
-        run(layout, &args(words), since, &|_, _| false, &mut out).unwrap();
+        run(layout, &args(words), None, since, &|_, _| false, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
