@@ -51,11 +51,14 @@ test-vm: deps-build ## the part of the tests that needs a machine of its own: cg
 	$(CARGO) build --locked -p pinnace -p pinnace-shim
 	TARGET=$(TARGET) tests/vm/cgroup-v2
 
-install: build ## install program, shim, unit and default configuration under DESTDIR
+install: build ## install program, shim, unit and default configuration under DESTDIR; a configuration that is there stays
 	install -D -m 0755 $(TARGET)/release/pinnace $(DESTDIR)$(PREFIX)/bin/pinnace
 	install -D -m 0755 $(TARGET)/release/pinnace-shim $(DESTDIR)$(PREFIX)/bin/pinnace-shim
-	install -D -m 0644 systemd/pinnace.service $(DESTDIR)$(PREFIX)/lib/systemd/system/pinnace.service
-	install -D -m 0644 config/config.yaml $(DESTDIR)/etc/pinnace/config.yaml
+	install -d -m 0755 $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|/usr/bin/|$(PREFIX)/bin/|' systemd/pinnace.service | \
+		install -m 0644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/pinnace.service
+	test -e $(DESTDIR)/etc/pinnace/config.yaml || \
+		install -D -m 0644 config/config.yaml $(DESTDIR)/etc/pinnace/config.yaml
 	install -d -m 0755 $(DESTDIR)/etc/pinnace/config.d $(DESTDIR)/etc/pinnace/manifests
 	install -d -m 0711 $(DESTDIR)/var/lib/pinnace
 	install -d -m 0755 $(DESTDIR)/var/lib/pinnace/bundles
