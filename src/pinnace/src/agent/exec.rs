@@ -75,10 +75,10 @@ pub async fn run(
         operation: error.to_string(),
         source: error.source,
     };
-    let size = request.terminal_size;
     let wanted = RuntimeRequest {
         argv: request.command,
         tty: request.tty,
+        terminal_size: request.terminal_size,
         stdin: request.stdin,
         stdout: request.stdout,
         stderr: request.stderr,
@@ -98,9 +98,6 @@ pub async fn run(
         streams,
         ended: false,
     };
-    if let Some((columns, rows)) = size {
-        asked.exec.resize(columns, rows).await.map_err(failed)?;
-    }
     let exit_code = asked.wait().await.map_err(failed)?;
     Ok(ExecAnswer { exit_code })
 }

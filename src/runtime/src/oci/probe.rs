@@ -104,6 +104,7 @@ fn specification(root: &Path, layout: &Layout, name: &str, with_seccomp: bool) -
         oci_version: oci::OCI_VERSION,
         process: oci::Process {
             terminal: false,
+            console_size: None,
             user: oci::User::default(),
             args: vec!["/probe".to_owned()],
             env: Vec::new(),

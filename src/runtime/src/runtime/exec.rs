@@ -1,6 +1,7 @@
 //! A further process in a running container.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use pinnace_api::{ContainerName, PodUid};
 use pinnace_core::pod::FailureReason;
@@ -8,6 +9,7 @@ use pinnace_core::ports::PortResult;
 use pinnace_shim::protocol::Any;
 use pinnace_shim::protocol::task::{ExecProcessRequest, ResizePtyRequest};
 use pinnace_sys::random;
+use tokio::time::timeout;
 
 use super::Runtime;
 use crate::container::Bundle;
@@ -15,6 +17,7 @@ use crate::error::{Doing, RuntimeError};
 use crate::launch::Shim;
 use crate::records;
 use crate::spec::oci;
+use crate::task::CallError;
 use pinnace_core::pod::container_id;
 
 const EXEC: Doing = Doing {
@@ -23,6 +26,8 @@ const EXEC: Doing = Doing {
 };
 const PROCESS: &str = "types.containerd.io/opencontainers/runtime-spec/1/Process";
 const SIGKILL: u32 = 9;
+/// What got SIGKILL ends within this time, unless the kernel itself hangs.
+const END_LIMIT: Duration = Duration::from_secs(10);
 
 /// What to execute, and where its streams go.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +36,8 @@ pub struct ExecRequest {
     pub argv: Vec<String>,
     /// With a terminal, to which both outputs go.
     pub tty: bool,
+    /// Columns and rows that the terminal has when the program begins; unused without a terminal.
+    pub terminal_size: Option<(u16, u16)>,
     /// Fifos; `None` means nothing to read, or thrown away.
     pub stdin: Option<PathBuf>,
     /// Likewise.
@@ -115,27 +122,26 @@ impl<I: Send + Sync + 'static> Runtime<I> {
             .exec(&message)
             .await
             .map_err(|error| fail(error.into()))?;
-        match shim.client.start(&container, &id).await {
-            Ok(started) => {
-                let exec = Exec {
-                    shim,
-                    container,
-                    id,
-                    pid: started.pid,
-                };
-                if request.stdin.is_some() {
-                    // The shim holds a writer too, for clients that come later; whoever asked holds its own.
-                    let closed = exec.shim.client.close_stdin(&exec.container, &exec.id).await;
-                    closed.map_err(|error| fail(error.into()))?;
-                }
-                Ok(exec)
-            }
+        let pid = match shim.client.start(&container, &id).await {
+            Ok(started) => started.pid,
             Err(error) => {
                 // Otherwise the shim keeps what could not be started.
                 let _ = shim.client.delete(&container, &id).await;
-                Err(fail(error.into()))
+                return Err(fail(error.into()));
             }
+        };
+        let exec = Exec {
+            shim,
+            container,
+            id,
+            pid,
+        };
+        if let Err(error) = exec.begun(request).await {
+            // Nobody will wait for it.
+            exec.end().await;
+            return Err(fail(error.into()));
         }
+        Ok(exec)
     }
 }
 
@@ -143,6 +149,10 @@ impl<I: Send + Sync + 'static> Runtime<I> {
 fn process(mut process: oci::Process, request: &ExecRequest) -> oci::Process {
     process.args = request.argv.clone();
     process.terminal = request.tty;
+    process.console_size = request
+        .terminal_size
+        .filter(|_| request.tty)
+        .map(|(width, height)| oci::ConsoleSize { height, width });
     if let Some(cwd) = &request.cwd {
         process.cwd.clone_from(cwd);
     }
@@ -167,6 +177,25 @@ impl Exec {
     /// The process on the host.
     pub fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// What is left to be said to the shim of a process that runs.
+    async fn begun(&self, request: &ExecRequest) -> Result<(), CallError> {
+        if request.stdin.is_some() {
+            // The shim holds a writer too, for clients that come later; whoever asked holds its own.
+            self.shim.client.close_stdin(&self.container, &self.id).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends it and lets the shim forget it, as far as that can be done.
+    async fn end(&self) {
+        if let Err(error) = self.kill().await {
+            tracing::warn!("{}", error.chain());
+        }
+        if timeout(END_LIMIT, self.wait()).await.is_err() {
+            tracing::warn!(container = %self.container, pid = self.pid, "an executed process does not end");
+        }
     }
 
     /// Waits for its end, and lets the shim forget it; answers its exit code.
@@ -214,6 +243,7 @@ mod tests {
     fn an_exec_is_the_containers_process_with_another_program() {
         let own = oci::Process {
             terminal: false,
+            console_size: None,
             user: oci::User {
                 uid: 7,
                 gid: 8,
@@ -229,6 +259,7 @@ mod tests {
         let request = ExecRequest {
             argv: vec!["sh".to_owned()],
             tty: true,
+            terminal_size: Some((101, 33)),
             env: vec!["A=3".to_owned()],
             ..ExecRequest::default()
         };
@@ -238,6 +269,11 @@ mod tests {
             (7, "/srv", true)
         );
         assert_eq!(made.args, ["sh"]);
+        let json = serde_json::to_value(&made).expect("json");
+        assert_eq!(
+            json["consoleSize"],
+            serde_json::json!({"height": 33, "width": 101})
+        );
         assert_eq!(made.env, ["B=2", "A=3", "TERM=xterm"]);
         assert!(made.no_new_privileges);
     }

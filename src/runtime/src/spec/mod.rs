@@ -145,6 +145,7 @@ pub fn build(host: &Host, input: Input<'_>) -> Result<Built, SpecError> {
     };
     let process = oci::Process {
         terminal: input.container.tty,
+        console_size: None,
         user: input.user,
         args: process::args(input.container, input.image)?,
         env: process::env(input.image, input.env, input.hostname, input.container.tty),
