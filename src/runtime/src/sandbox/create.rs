@@ -1,6 +1,8 @@
 //! Making a sandbox. Each step finds what an earlier call made.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use pinnace_core::pod::PodIdentity;
 use pinnace_core::ports::PodContext;
@@ -9,7 +11,7 @@ use pinnace_sys::cgroup::{CgroupLimits, CgroupVersion, Cgroups};
 use pinnace_sys::namespace::{NamespaceKind, Pin};
 use pinnace_sys::{Layout, file, mount, namespace};
 
-use super::files;
+use super::files::{self, Dns, Network, PodNames};
 use super::mark::mark;
 use crate::error::RuntimeError;
 use crate::paths::{self, PodPaths, log_directory, pod_cgroup, qos_cgroup};
@@ -119,6 +121,9 @@ fn limits(values: &CgroupValues) -> CgroupLimits {
 
 /// Gives the classes their shares: BestEffort pods the least together, Burstable pods the sum of theirs.
 pub(super) fn share_out(layout: &Layout, cgroups: &Cgroups, qos: QosClass) -> Result<(), RuntimeError> {
+    // Two at once could leave the older one's sum.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let group = cgroups.group(qos_cgroup(layout, qos))?;
     let file = match cgroups.version() {
         CgroupVersion::V1 => "cpu.shares",
@@ -150,24 +155,19 @@ pub(super) fn share_out(layout: &Layout, cgroups: &Cgroups, qos: QosClass) -> Re
     Ok(())
 }
 
+/// Without a network of ours, a pod of its own network has itself alone to talk to.
+const LOOPBACK: [IpAddr; 1] = [IpAddr::V4(Ipv4Addr::LOCALHOST)];
+
 fn write_files(request: &Request<'_>, paths: &PodPaths, hostname: &str) -> Result<(), RuntimeError> {
-    let host_network = request.pod.pod.spec.host_network;
-    let hosts = match host_network {
-        true => files::hosts_of_host()?,
-        false => files::hosts(hostname, None),
+    let network = match request.pod.pod.spec.host_network {
+        true => Network::Host,
+        false => Network::Own {
+            hostname,
+            addresses: &LOOPBACK,
+        },
     };
-    let name = match host_network {
-        true => files::of_host("/proc/sys/kernel/hostname")?,
-        false => format!("{hostname}\n"),
-    };
-    file::write_replace(&paths.file("hosts"), hosts.as_bytes(), 0o644)?;
-    file::write_replace(&paths.file("hostname"), name.as_bytes(), 0o644)?;
-    file::write_replace(
-        &paths.file("resolv.conf"),
-        files::of_host("/etc/resolv.conf")?.as_bytes(),
-        0o644,
-    )?;
-    Ok(())
+    let dns = Dns::of_host()?;
+    files::write(paths, &PodNames { network, dns: &dns })
 }
 
 fn make_shm(path: &Path) -> Result<(), RuntimeError> {
