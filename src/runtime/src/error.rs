@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use pinnace_api::ContainerName;
 use pinnace_core::pod::FailureReason;
 use pinnace_core::ports::{PortError, Retry};
 use pinnace_sys::SysError;
@@ -36,6 +37,24 @@ pub enum RuntimeError {
         /// What is wrong with it.
         #[source]
         source: serde_json::Error,
+    },
+    /// A record that somebody else damaged, where nothing may be taken for granted.
+    #[error("{} is damaged and tells nothing any more", path.display())]
+    Damaged {
+        /// Where it lies.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The pod has no container of that name.
+    #[error("the pod has no container {0}")]
+    NoContainer(ContainerName),
+    /// A process got SIGKILL and is still there.
+    #[error("process {pid} does not end by SIGKILL")]
+    DoesNotEnd {
+        /// The process.
+        pid: u32,
     },
     /// A volume cannot be shared both ways.
     #[error("path {} is mounted on {} but it is not a shared mount", path.display(), mount.display())]
@@ -88,9 +107,10 @@ impl Doing {
     pub fn failed(self, object: impl Into<String>, error: impl Into<RuntimeError>) -> PortError {
         let error = error.into();
         let (reason, retry) = match &error {
-            RuntimeError::Spec(_) | RuntimeError::NotShared { .. } => {
+            RuntimeError::Spec(_) | RuntimeError::NotShared { .. } | RuntimeError::NoContainer(_) => {
                 (FailureReason::CreateContainerError, Retry::AfterChange)
             }
+            RuntimeError::Damaged { .. } => (self.reason, Retry::AfterChange),
             _ => (self.reason, Retry::Later),
         };
         PortError {
@@ -117,6 +137,10 @@ impl Collected {
         if let Err(errors) = result {
             self.0.extend(errors.into_iter().map(RuntimeError::from));
         }
+    }
+    /// Nothing failed so far.
+    pub fn is_clean(&self) -> bool {
+        self.0.is_empty()
     }
     /// `Ok` where nothing failed.
     pub fn finish(mut self) -> Result<(), RuntimeError> {

@@ -3,6 +3,7 @@
 //! All of them lie in the run directory and are gone with a reboot, so they are renamed into place and not
 //! synced. One that cannot be read is as good as none: what the host and the shim show decides.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use pinnace_api::ContainerName;
@@ -11,7 +12,7 @@ use pinnace_sys::file;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::error::RuntimeError;
+use crate::error::{RuntimeError, chain};
 use crate::task::ShimAddress;
 
 const MAX_RECORD_BYTES: u64 = 4 << 20;
@@ -93,16 +94,66 @@ pub fn write(path: &Path, record: &impl Serialize) -> Result<(), RuntimeError> {
 
 /// Reads a record; `None` where there is none, or none that can be read, which is logged.
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RuntimeError> {
-    let text = match file::read_limited(path, MAX_RECORD_BYTES) {
-        Ok(text) => text,
-        Err(error) if error.is_not_found() => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    match serde_json::from_slice(&text) {
-        Ok(record) => Ok(Some(record)),
-        Err(error) => {
-            tracing::warn!(path = %path.display(), %error, "a damaged record is passed over");
+    match read_whole(path) {
+        Err(error @ RuntimeError::Damaged { .. }) => {
+            tracing::warn!(error = %chain(&error), "a damaged record is passed over");
             Ok(None)
         }
+        other => other,
+    }
+}
+
+/// The same, where a damaged record must be known as one.
+pub fn read_whole<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RuntimeError> {
+    let damaged = |source: Box<dyn std::error::Error + Send + Sync>| RuntimeError::Damaged {
+        path: path.to_owned(),
+        source,
+    };
+    match file::read_limited(path, MAX_RECORD_BYTES) {
+        Ok(text) => serde_json::from_slice(&text)
+            .map(Some)
+            .map_err(|error| damaged(error.into())),
+        Err(error) if error.is_not_found() => Ok(None),
+        // Reading again would show the same: too long for a record, or no file at all.
+        Err(error)
+            if matches!(
+                error.source.kind(),
+                ErrorKind::FileTooLarge | ErrorKind::InvalidInput
+            ) =>
+        {
+            Err(damaged(error.into()))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_record_is_as_good_as_none_unless_that_matters() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("started");
+        let seen = |text: &[u8]| {
+            std::fs::write(&path, text).expect("written");
+            assert_eq!(read::<Started>(&path).expect("passed over"), None);
+            let error = read_whole::<Started>(&path).expect_err("damaged");
+            assert!(matches!(error, RuntimeError::Damaged { .. }), "{error:?}");
+        };
+        assert_eq!(read_whole::<Started>(&path).expect("absent"), None);
+        seen(b"");
+        seen(b"{\"at\":");
+        seen(&vec![
+            b' ';
+            usize::try_from(MAX_RECORD_BYTES).expect("a size") + 1
+        ]);
+        std::fs::remove_file(&path).expect("removed");
+        std::fs::create_dir(&path).expect("a directory");
+        assert_eq!(read::<Started>(&path).expect("passed over"), None);
+        let started = Started { at: WallMillis(7) };
+        std::fs::remove_dir(&path).expect("removed");
+        write(&path, &started).expect("written");
+        assert_eq!(read(&path).expect("read"), Some(started));
     }
 }

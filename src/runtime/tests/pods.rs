@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use pinnace_api::testing::name;
 use pinnace_core::pod::{FailureReason, InstanceState, SandboxState, ShimState};
-use pinnace_core::ports::PodRuntime;
+use pinnace_core::ports::{PodRuntime, Retry};
 use pinnace_runtime::ExecRequest;
 use support::{Node, TestPod, container, eventually, shell};
 use tokio::io::AsyncReadExt;
@@ -18,18 +18,8 @@ use tokio::io::AsyncReadExt;
 /// Executes a line of shell; answers its code and output.
 async fn execute(node: &Node, pod: &TestPod, container: &str, line: &str) -> (i32, String) {
     let folder = tempfile::tempdir().expect("a directory");
-    let fifo = |file: &str| {
-        let path = folder.path().join(file);
-        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::from_bits_truncate(0o600)).expect("a fifo");
-        path
-    };
-    let (out, err) = (fifo("out"), fifo("err"));
-    let open = |path: &PathBuf| {
-        tokio::net::unix::pipe::OpenOptions::new()
-            .open_receiver(path)
-            .expect("the fifo's reading end")
-    };
-    let (mut reader, _errors) = (open(&out), open(&err));
+    let (out, mut reader) = output_fifo(folder.path(), "out");
+    let (err, _errors) = output_fifo(folder.path(), "err");
     let request = ExecRequest {
         argv: ["/bin/sh", "-c", line].map(str::to_owned).to_vec(),
         stdout: Some(out),
@@ -509,33 +499,62 @@ async fn a_sandbox_of_another_boot_or_without_its_end_is_broken() {
     node.end(&[&pod]).await;
 }
 
+/// A fifo in the folder, and its reading end.
+fn output_fifo(folder: &Path, file: &str) -> (PathBuf, tokio::net::unix::pipe::Receiver) {
+    let path = folder.join(file);
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::from_bits_truncate(0o600)).expect("a fifo");
+    let reader = tokio::net::unix::pipe::OpenOptions::new().open_receiver(&path);
+    (path, reader.expect("a reading end"))
+}
+
 #[tokio::test]
-async fn a_terminal_carries_an_execs_output_and_size() {
+async fn a_program_finds_its_terminals_size_in_its_first_act() {
     let node = Node::own().await;
     let pod = TestPod::new("tty", vec![shell("c", "exec sleep 1000")]);
     pod.create(&node).await;
     pod.run(&node, "c").await;
     let folder = tempfile::tempdir().expect("a directory");
-    let fifo = |file: &str| {
-        let path = folder.path().join(file);
-        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::from_bits_truncate(0o600)).expect("a fifo");
-        path
-    };
-    let (stdin, stdout) = (fifo("in"), fifo("out"));
-    let options = || tokio::net::unix::pipe::OpenOptions::new();
-    let mut reader = options().open_receiver(&stdout).expect("a reading end");
-    let mut writer = options()
+    for run in 0..20 {
+        let (stdout, mut reader) = output_fifo(folder.path(), &format!("out{run}"));
+        let request = ExecRequest {
+            argv: ["/bin/busybox", "stty", "size"].map(str::to_owned).to_vec(),
+            tty: true,
+            terminal_size: Some((101, 33)),
+            stdout: Some(stdout),
+            ..ExecRequest::default()
+        };
+        let code = node
+            .runtime()
+            .exec(&pod.context.uid, &name("c"), 0, &request)
+            .await;
+        assert_eq!(code.unwrap_or_else(|error| panic!("{}", error.chain())), 0);
+        let mut text = String::new();
+        let reading = reader.read_to_string(&mut text);
+        let read = tokio::time::timeout(Duration::from_secs(5), reading).await;
+        read.expect("output in time").expect("output");
+        assert_eq!(text.trim(), "33 101", "run {run}");
+    }
+    node.end(&[&pod]).await;
+}
+
+#[tokio::test]
+async fn a_terminal_can_be_resized() {
+    let node = Node::own().await;
+    let pod = TestPod::new("tty", vec![shell("c", "exec sleep 1000")]);
+    pod.create(&node).await;
+    pod.run(&node, "c").await;
+    let folder = tempfile::tempdir().expect("a directory");
+    let stdin = folder.path().join("in");
+    nix::unistd::mkfifo(&stdin, nix::sys::stat::Mode::from_bits_truncate(0o600)).expect("a fifo");
+    let (stdout, mut reader) = output_fifo(folder.path(), "out");
+    let mut writer = tokio::net::unix::pipe::OpenOptions::new()
         .read_write(true)
         .open_sender(&stdin)
         .expect("a writing end");
     let request = ExecRequest {
-        argv: [
-            "/bin/sh",
-            "-c",
-            "read x; stty size 2>/dev/null || busybox stty size; exit 9",
-        ]
-        .map(str::to_owned)
-        .to_vec(),
+        argv: ["/bin/sh", "-c", "read x; busybox stty size; exit 9"]
+            .map(str::to_owned)
+            .to_vec(),
         tty: true,
         stdin: Some(stdin),
         stdout: Some(stdout),
@@ -555,6 +574,75 @@ async fn a_terminal_carries_an_execs_output_and_size() {
     let reading = reader.read_to_string(&mut text);
     let _ = tokio::time::timeout(Duration::from_secs(5), reading).await;
     assert!(text.contains("33 101"), "{text:?}");
+    node.end(&[&pod]).await;
+}
+
+#[tokio::test]
+async fn a_damaged_identity_is_told_from_one_that_was_never_written() {
+    let node = Node::own().await;
+    let pod = TestPod::new("lost", vec![container("c", &[])]);
+    let uid = &pod.context.uid;
+    assert_eq!(node.runtime().stored_identity(uid).await.expect("read"), None);
+    pod.create(&node).await;
+    let path = node.layout.pod_run(uid.as_str()).join("sandbox/identity.json");
+    fs::write(&path, "{\"version\":").expect("damaged");
+    let error = node.runtime().stored_identity(uid).await.expect_err("damaged");
+    assert_eq!(error.retry, Retry::AfterChange);
+    let text = error.chain();
+    let expected = format!(
+        "{} is damaged and tells nothing any more: EOF while parsing",
+        path.display()
+    );
+    assert!(text.contains(&expected), "{text}");
+    node.end(&[&pod]).await;
+}
+
+#[tokio::test]
+async fn an_instance_is_known_until_all_of_it_is_removed() {
+    let node = Node::own().await;
+    let pod = TestPod::new("held", vec![shell("c", "exec sleep 1000")]);
+    pod.create(&node).await;
+    pod.run(&node, "c").await;
+    let uid = &pod.context.uid;
+    let held = node.layout.pod_writable(uid.as_str()).join("c/0/held");
+    fs::create_dir(&held).expect("a folder");
+    pinnace_sys::mount::mount_tmpfs(&held, Some(4096), 0o700).expect("mounted");
+    let removed = node.runtime().remove_container(uid, &name("c"), 0).await;
+    assert!(removed.is_err(), "a mount of somebody else's is in the way");
+    assert_eq!(
+        pod.observe(&node).await.containers.len(),
+        1,
+        "still to be removed"
+    );
+    pinnace_sys::mount::unmount(&held).expect("unmounted");
+    let removed = node.runtime().remove_container(uid, &name("c"), 0).await;
+    removed.unwrap_or_else(|error| panic!("{}", error.chain()));
+    assert!(pod.observe(&node).await.containers.is_empty());
+    node.end(&[&pod]).await;
+}
+
+#[tokio::test]
+async fn a_shim_that_cannot_be_asked_is_not_forgotten() {
+    let mut node = Node::own().await;
+    let pod = TestPod::new("mute", vec![shell("c", "exec sleep 1000")]);
+    pod.create(&node).await;
+    pod.run(&node, "c").await;
+    let uid = &pod.context.uid;
+    let bundle = node.layout.pod_run(uid.as_str()).join("sandbox/shim");
+    let (record, address) = (bundle.join("shim.json"), bundle.join("address"));
+    let kept = [&record, &address].map(|path| fs::read(path).expect("a file"));
+    fs::write(&record, "{").expect("damaged");
+    // Reaching it fails, and not because nobody is there.
+    fs::write(&address, "unix:///etc/passwd/shim").expect("damaged");
+    node.restart().await;
+    assert!(node.runtime().remove_sandbox(uid).await.is_err());
+    assert_eq!(
+        node.runtime().list().await.expect("a list"),
+        std::slice::from_ref(uid)
+    );
+    for (path, text) in [&record, &address].into_iter().zip(kept) {
+        fs::write(path, text).expect("mended");
+    }
     node.end(&[&pod]).await;
 }
 

@@ -81,7 +81,7 @@ pub fn prepare(
         .containers
         .iter()
         .find(|container| container.name == request.name)
-        .ok_or(RuntimeError::Missing("such container in the pod's specification"))?;
+        .ok_or_else(|| RuntimeError::NoContainer(request.name.clone()))?;
     shared::check(&request.mounts)?;
     let bundle = Bundle::new(&paths, &request.name, request.attempt);
     file::create_dir_all(&bundle.path, 0o711)?;

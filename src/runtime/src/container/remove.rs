@@ -37,7 +37,10 @@ pub fn remove(
     }
     failed.note(mount::unmount(&bundle.rootfs()));
     failed.note(tree::remove_tree(&bundle.writable));
-    failed.note(tree::remove_tree(&bundle.path));
+    // Last, with the record in it: by that, whatever is left is found and removed by the next call.
+    if failed.is_clean() {
+        failed.note(tree::remove_tree(&bundle.path));
+    }
     for folder in [&bundle.path, &bundle.writable] {
         // Others of the same container keep it.
         let _ = folder.parent().map(std::fs::remove_dir);

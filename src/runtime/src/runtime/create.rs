@@ -173,11 +173,11 @@ impl<I> Inner<I> {
 
     /// The pod's shim, started where there is none. A dead one is not replaced: its sandbox is.
     async fn ensure_shim(&self, pod: &PodContext) -> Result<Arc<Shim>, RuntimeError> {
-        if let Some(shim) = self.shim(&pod.uid).await? {
-            return Ok(shim);
-        }
         let handle = self.pod(&pod.uid);
         let mut slot = handle.shim.lock().await;
+        if let Some(shim) = self.found(&pod.uid, &mut slot).await? {
+            return Ok(shim);
+        }
         let bundle = self.paths(&pod.uid).shim();
         let config = serde_json::json!({
             "ociVersion": crate::spec::oci::OCI_VERSION,

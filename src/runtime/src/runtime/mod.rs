@@ -144,6 +144,15 @@ impl<I> Inner<I> {
     async fn shim(&self, uid: &PodUid) -> Result<Option<Arc<Shim>>, RuntimeError> {
         let pod = self.pod(uid);
         let mut slot = pod.shim.lock().await;
+        self.found(uid, &mut slot).await
+    }
+
+    /// The shim in the pod's slot, looked for on the host where there is none.
+    async fn found(
+        &self,
+        uid: &PodUid,
+        slot: &mut Option<Arc<Shim>>,
+    ) -> Result<Option<Arc<Shim>>, RuntimeError> {
         if slot.is_none() {
             *slot = launch::find(&self.namespace, &self.paths(uid).shim())
                 .await?

@@ -12,7 +12,7 @@ use pinnace_sys::{clock, process};
 
 use super::{Inner, Runtime};
 use crate::container::{Bundle, EndOf, exit_of};
-use crate::error::RuntimeError;
+use crate::error::{RuntimeError, chain};
 use crate::launch::Shim;
 use crate::records::{self, ContainerRecord, SandboxRecord, Started};
 use crate::sandbox;
@@ -140,26 +140,26 @@ impl<I> Inner<I> {
         let Some(shim) = shim else { return Ok((gone, None)) };
         let id = container_id(uid, &instance.name, instance.attempt);
         match shim.client.state(&id, "").await {
-            Ok(state) => Ok((self.told(instance, &state)?, Some(true))),
+            Ok(state) => Ok((self.told(instance, &state), Some(true))),
             Err(error) if error.is_not_found() => Ok((gone, Some(true))),
             Err(error) if error.is_no_shim() && !shim.is_alive() => Ok((gone, Some(false))),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn told(&self, instance: &OnDisk, state: &StateResponse) -> Result<InstanceState, RuntimeError> {
+    fn told(&self, instance: &OnDisk, state: &StateResponse) -> InstanceState {
         match state.status() {
             TaskStatus::Running | TaskStatus::Paused | TaskStatus::Pausing => {
                 let started_at = match instance.started {
                     Some(started) => started.at,
                     None => began(state.pid),
                 };
-                Ok(InstanceState::Running {
+                InstanceState::Running {
                     pid: state.pid,
                     started_at,
-                })
+                }
             }
-            TaskStatus::Created => Ok(InstanceState::Created),
+            TaskStatus::Created => InstanceState::Created,
             TaskStatus::Stopped => {
                 let end = EndOf {
                     exit_status: state.exit_status,
@@ -168,10 +168,13 @@ impl<I> Inner<I> {
                     started_at: instance.started.map(|started| started.at),
                 };
                 let exit = exit_of(end, &instance.bundle.termination_log());
-                records::write(&instance.bundle.exit(), &exit)?;
-                Ok(InstanceState::Exited(exit))
+                // A full file system must not keep the pod from being seen, and ended: the shim still knows.
+                if let Err(error) = records::write(&instance.bundle.exit(), &exit) {
+                    tracing::warn!(error = %chain(&error), "an exit is not recorded");
+                }
+                InstanceState::Exited(exit)
             }
-            TaskStatus::Unknown => Ok(InstanceState::Claimed),
+            TaskStatus::Unknown => InstanceState::Claimed,
         }
     }
 

@@ -86,7 +86,7 @@ impl<I: ImageRoots> PodRuntime for Runtime<I> {
 
     async fn stored_identity(&self, uid: &PodUid) -> PortResult<Option<PodIdentity>> {
         let path = self.inner.paths(uid).file("identity.json");
-        let read = self.blocking(move |_| records::read(&path)).await;
+        let read = self.blocking(move |_| records::read_whole(&path)).await;
         read.map_err(|error| IDENTITY.failed(uid.to_string(), error))
     }
 

@@ -36,7 +36,7 @@ impl<I: Send + Sync + 'static> Runtime<I> {
     ) -> Result<(), RuntimeError> {
         let id = container_id(uid, name, attempt);
         let mut failed = Collected::default();
-        if let Some(shim) = self.inner.shim(uid).await? {
+        if let Some(shim) = failed.note(self.inner.shim(uid).await).flatten() {
             match delete_task(&shim, &id).await {
                 Err(RuntimeError::Call(error)) if error.is_no_shim() && !shim.is_alive() => {}
                 other => drop(failed.note(other)),
@@ -68,8 +68,14 @@ impl<I: Send + Sync + 'static> Runtime<I> {
     pub(super) async fn remove_all(&self, uid: &PodUid) -> Result<(), RuntimeError> {
         let mut failed = Collected::default();
         failed.note(self.kill_group(uid).await);
-        if let Some(shim) = failed.note(self.inner.shim(uid).await).flatten() {
-            failed.note(self.end_shim(uid, &shim).await);
+        let ended = match self.inner.shim(uid).await {
+            Ok(Some(shim)) => self.end_shim(uid, &shim).await,
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if failed.note(ended).is_none() {
+            // What tells of the shim must stay until it is gone, or it would be left for ever.
+            return failed.finish();
         }
         // The connection and the log's reader end with it.
         *self.inner.pod(uid).shim.lock().await = None;
@@ -87,8 +93,8 @@ impl<I: Send + Sync + 'static> Runtime<I> {
     /// Deletes the tasks, asks the shim to end, and ends it where it does not.
     async fn end_shim(&self, uid: &PodUid, shim: &Shim) -> Result<(), RuntimeError> {
         if shim.is_alive() {
-            for (name, attempt) in self.instances(uid)? {
-                // What is not deleted in order goes with the shim; its remains are removed by us.
+            // What is not deleted in order goes with the shim; its remains are removed by us.
+            for (name, attempt) in self.instances(uid).unwrap_or_default() {
                 if let Err(error) = delete_task(shim, &container_id(uid, &name, attempt)).await {
                     tracing::debug!(%uid, container = %name, %error, "task not deleted in order");
                 }
@@ -100,13 +106,7 @@ impl<I: Send + Sync + 'static> Runtime<I> {
         let (pid, started) = (shim.record.pid, shim.record.start_time);
         let socket = shim.client.address().socket.clone();
         tokio::task::spawn_blocking(move || {
-            // Not there any more is what was wanted.
-            if let Ok(process) = Pidfd::open_started(pid, started)
-                && !process.wait_exit(Some(SHIM_LIMIT))?
-            {
-                process.signal(i32::try_from(SIGKILL).unwrap_or(9))?;
-                process.wait_exit(Some(SHIM_LIMIT))?;
-            }
+            end_process(pid, started)?;
             remove_socket(&socket)
         })
         .await?
@@ -151,8 +151,14 @@ impl<I: Send + Sync + 'static> Runtime<I> {
                 .map(|(above, _)| above.to_owned()),
         );
         for path in paths {
-            let group = self.inner.cgroups.group(&path)?;
-            if group.exists() && group.children()?.is_empty() {
+            let Some(group) = failed.note(self.inner.cgroups.group(&path)) else {
+                continue;
+            };
+            if group.exists()
+                && failed
+                    .note(group.children())
+                    .is_some_and(|children| children.is_empty())
+            {
                 failed.note(group.remove(Duration::from_secs(1)));
             }
         }
@@ -189,6 +195,22 @@ async fn delete_task(shim: &Shim, id: &str) -> Result<(), RuntimeError> {
     match shim.client.delete(id, "").await {
         Err(error) if error.is_not_found() => Ok(()),
         other => Ok(other.map(drop)?),
+    }
+}
+
+/// Waits for a process that was asked to end, and kills it where it does not.
+fn end_process(pid: u32, started: u64) -> Result<(), RuntimeError> {
+    let process = match Pidfd::open_started(pid, started) {
+        Err(error) if error.is_not_found() => return Ok(()),
+        other => other?,
+    };
+    if process.wait_exit(Some(SHIM_LIMIT))? {
+        return Ok(());
+    }
+    process.signal(9)?;
+    match process.wait_exit(Some(SHIM_LIMIT))? {
+        true => Ok(()),
+        false => Err(RuntimeError::DoesNotEnd { pid }),
     }
 }
 

@@ -34,10 +34,14 @@ pub fn resolve(
 ) -> (oci::Capabilities, Vec<String>) {
     let full = |name: &String| format!("CAP_{}", name.to_ascii_uppercase().trim_start_matches("CAP_"));
     let is_all = |name: &String| name.eq_ignore_ascii_case("ALL");
-    let mut wanted: BTreeSet<String> = match privileged || add.iter().any(is_all) {
-        true => own.names().map(str::to_owned).collect(),
-        false if drop.iter().any(is_all) => BTreeSet::new(),
-        false => DEFAULTS.iter().map(|name| format!("CAP_{name}")).collect(),
+    let mut wanted: BTreeSet<String> = if privileged {
+        own.names().map(str::to_owned).collect()
+    } else if drop.iter().any(is_all) {
+        BTreeSet::new()
+    } else if add.iter().any(is_all) {
+        own.names().map(str::to_owned).collect()
+    } else {
+        DEFAULTS.iter().map(|name| format!("CAP_{name}")).collect()
     };
     let mut refused = Vec::new();
     if !privileged {
@@ -88,6 +92,12 @@ mod tests {
             EVERY,
         );
         assert_eq!(sets.effective, names(&["CAP_NET_BIND_SERVICE", "CAP_SYS_TIME"]));
+    }
+
+    #[test]
+    fn drop_all_outweighs_add_all() {
+        let (sets, _) = resolve(false, &names(&["ALL", "KILL"]), &names(&["ALL"]), EVERY);
+        assert_eq!(sets.bounding, names(&["CAP_KILL"]));
     }
 
     #[test]

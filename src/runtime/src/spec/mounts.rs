@@ -92,7 +92,7 @@ fn pod_files(files: &PodFiles, read_only_root: bool) -> Vec<Mount> {
             &files.termination_log,
             &["rbind", "rprivate", "rw"],
         ),
-        mount("/etc/hosts", "bind", &files.hosts, &options),
+        mount("/etc/hosts", "bind", &files.hosts, &["rbind", "rprivate", "rw"]),
         mount("/etc/hostname", "bind", &files.hostname, &options),
         mount("/etc/resolv.conf", "bind", &files.resolv_conf, &options),
     ]
@@ -165,6 +165,20 @@ mod tests {
         assert_eq!(hosts.len(), 1);
         assert_eq!(hosts[0].source, "/data");
         assert_eq!(hosts[0].options, ["rbind", "rprivate", "ro"]);
+    }
+
+    #[test]
+    fn with_a_read_only_root_the_hosts_file_alone_is_writable() {
+        let mounts = list(&PodFiles::default(), &[], false, true);
+        let access = |path: &str| {
+            let mount = mounts.iter().find(|mount| mount.destination == path);
+            mount
+                .and_then(|mount| mount.options.last().cloned())
+                .expect("options")
+        };
+        assert_eq!(access("/etc/hosts"), "rw");
+        assert_eq!(access("/etc/hostname"), "ro");
+        assert_eq!(access("/etc/resolv.conf"), "ro");
     }
 
     #[test]

@@ -85,9 +85,14 @@ impl CallError {
             _ => None,
         }
     }
-    /// The shim itself is not there.
+    /// The shim itself is not there; a connection that fails for want of descriptors, say, does not tell.
     pub fn is_no_shim(&self) -> bool {
-        matches!(self, CallError::NoShim { .. } | CallError::Closed { .. })
+        use io::ErrorKind::{ConnectionRefused, NotFound};
+        match self {
+            CallError::NoShim { source, .. } => matches!(source.kind(), NotFound | ConnectionRefused),
+            CallError::Closed { .. } => true,
+            _ => false,
+        }
     }
 }
 
