@@ -9,13 +9,14 @@
 //! ```
 //!
 //! [`images`] keeps images: archives in, an OCI layout and unpacked layers out; [`rootfs`] is what is needed of
-//! them here. [`oci`] chooses the OCI runtime by trying, [`spec`] turns a pod's container into its document. All that this crate makes on the host carries the pod's UID and is found
-//! again by listing the host alone.
+//! them here. [`oci`] chooses the OCI runtime by trying, [`spec`] turns a pod's container into its document. All
+//! that this crate makes on the host carries the pod's UID and is found again by listing the host alone.
 
 mod config;
 mod container;
 mod error;
 pub mod events;
+mod folders;
 pub mod images;
 mod launch;
 pub mod oci;

@@ -15,11 +15,9 @@ use crate::container::{Bundle, EndOf, exit_of};
 use crate::error::{RuntimeError, chain};
 use crate::launch::Shim;
 use crate::records::{self, ContainerRecord, SandboxRecord, Started};
-use crate::sandbox;
+use crate::{folders, sandbox};
 use pinnace_core::pod::container_id;
 
-/// Instances of one pod that are looked at; there are two of a container at most, unless somebody forges them.
-const MAX_INSTANCES: usize = 4096;
 /// Clock ticks of `/proc/PID/stat` are hundredths of a second on every architecture that Rust knows.
 const MILLIS_PER_TICK: u64 = 10;
 
@@ -79,31 +77,16 @@ impl<I> Inner<I> {
         let (sandbox, record) = sandbox::state(&self.layout, &self.cgroups, &self.boot, uid)?;
         let paths = self.paths(uid);
         let mut instances = Vec::new();
-        for container in sandbox::entries(&paths.containers())? {
-            let Some(name) = container
-                .file_name()
-                .to_str()
-                .and_then(|text| ContainerName::new(text).ok())
-            else {
-                continue;
-            };
-            for entry in sandbox::entries(&container.path())? {
-                let Some(attempt) = entry.file_name().to_str().and_then(|text| text.parse().ok()) else {
-                    continue;
-                };
-                let bundle = Bundle::new(&paths, &name, attempt);
-                instances.push(OnDisk {
-                    record: records::read(&bundle.record())?,
-                    started: records::read(&bundle.started())?,
-                    exit: records::read(&bundle.exit())?,
-                    name: name.clone(),
-                    attempt,
-                    bundle,
-                });
-                if instances.len() >= MAX_INSTANCES {
-                    break;
-                }
-            }
+        for (name, attempt) in folders::instances(&paths)? {
+            let bundle = Bundle::new(&paths, &name, attempt);
+            instances.push(OnDisk {
+                record: records::read(&bundle.record())?,
+                started: records::read(&bundle.started())?,
+                exit: records::read(&bundle.exit())?,
+                name,
+                attempt,
+                bundle,
+            });
         }
         let directories = match &record {
             Some(record) => vec![record.log_directory.clone()],
@@ -233,24 +216,12 @@ fn collect_log_attempts(
     directory: &Path,
     attempts: &mut BTreeMap<ContainerName, u32>,
 ) -> Result<(), RuntimeError> {
-    for container in sandbox::entries(directory)? {
-        let Some(name) = container
-            .file_name()
-            .to_str()
-            .and_then(|text| ContainerName::new(text).ok())
-        else {
-            continue;
-        };
-        if !container.file_type().is_ok_and(|kind| kind.is_dir()) {
-            continue;
-        }
-        let numbers = sandbox::entries(&container.path())?
-            .into_iter()
-            .filter_map(|entry| {
-                let file = entry.file_name();
-                let (number, _) = file.to_str()?.split_once(".log")?;
-                number.parse::<u32>().ok()
-            });
+    for (name, path) in folders::of_containers(directory)? {
+        let numbers = folders::entries(&path)?.into_iter().filter_map(|entry| {
+            let file = entry.file_name();
+            let (number, _) = file.to_str()?.split_once(".log")?;
+            number.parse::<u32>().ok()
+        });
         if let Some(highest) = numbers.max() {
             attempts.insert(name, highest);
         }

@@ -12,7 +12,7 @@ use super::{Inner, Runtime};
 use crate::error::{Doing, RuntimeError};
 use crate::paths::{QOS_CLASSES, qos_cgroup};
 use crate::rootfs::ImageRoots;
-use crate::{records, sandbox};
+use crate::{folders, records, sandbox};
 
 const fn doing(operation: &'static str, reason: FailureReason) -> Doing {
     Doing { operation, reason }
@@ -40,13 +40,13 @@ impl<I: ImageRoots> Runtime<I> {
 impl<I> Inner<I> {
     fn list(&self) -> Result<BTreeSet<PodUid>, RuntimeError> {
         let mut names = Vec::new();
-        for entry in sandbox::entries(&self.layout.run().join("pods"))? {
+        for entry in folders::entries(&self.layout.run().join("pods"))? {
             if entry.path().join("sandbox").exists() {
                 names.push(entry.file_name());
             }
         }
         names.extend(
-            sandbox::entries(&self.layout.state().join("writable"))?
+            folders::entries(&self.layout.state().join("writable"))?
                 .iter()
                 .map(std::fs::DirEntry::file_name),
         );
@@ -66,7 +66,7 @@ impl<I> Inner<I> {
                 }
             }
         }
-        for entry in sandbox::entries(&self.layout.pod_logs())? {
+        for entry in folders::entries(&self.layout.pod_logs())? {
             let name = entry.file_name();
             let uid = name
                 .to_str()

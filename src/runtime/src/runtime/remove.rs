@@ -16,7 +16,7 @@ use crate::error::{Collected, RuntimeError};
 use crate::launch::Shim;
 use crate::paths::{QOS_CLASSES, pod_cgroup, qos_cgroup};
 use crate::records::{self, ContainerRecord};
-use crate::sandbox;
+use crate::{folders, sandbox};
 use pinnace_core::pod::container_id;
 
 const SIGKILL: u32 = 9;
@@ -94,7 +94,7 @@ impl<I: Send + Sync + 'static> Runtime<I> {
     async fn end_shim(&self, uid: &PodUid, shim: &Shim) -> Result<(), RuntimeError> {
         if shim.is_alive() {
             // What is not deleted in order goes with the shim; its remains are removed by us.
-            for (name, attempt) in self.instances(uid).unwrap_or_default() {
+            for (name, attempt) in folders::instances(&self.inner.paths(uid)).unwrap_or_default() {
                 if let Err(error) = delete_task(shim, &container_id(uid, &name, attempt)).await {
                     tracing::debug!(%uid, container = %name, %error, "task not deleted in order");
                 }
@@ -110,29 +110,6 @@ impl<I: Send + Sync + 'static> Runtime<I> {
             remove_socket(&socket)
         })
         .await?
-    }
-
-    fn instances(&self, uid: &PodUid) -> Result<Vec<(ContainerName, u32)>, RuntimeError> {
-        let mut found = Vec::new();
-        for container in sandbox::entries(&self.inner.paths(uid).containers())? {
-            let Some(name) = container
-                .file_name()
-                .to_str()
-                .and_then(|text| ContainerName::new(text).ok())
-            else {
-                continue;
-            };
-            let attempts = sandbox::entries(&container.path())?;
-            let number =
-                |entry: std::fs::DirEntry| entry.file_name().to_str().and_then(|text| text.parse().ok());
-            found.extend(
-                attempts
-                    .into_iter()
-                    .filter_map(number)
-                    .map(|attempt| (name.clone(), attempt)),
-            );
-        }
-        Ok(found)
     }
 
     /// Removes the node's own cgroups where no pod uses them any more; for the end of a node.

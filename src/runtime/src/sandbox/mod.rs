@@ -10,7 +10,7 @@ mod remove;
 
 pub use create::{Request, create};
 pub use mark::is_ours;
-pub use remove::{entries, log_directories, remove, remove_logs};
+pub use remove::{log_directories, remove, remove_logs};
 
 use std::path::PathBuf;
 

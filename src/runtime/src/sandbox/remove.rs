@@ -9,12 +9,11 @@ use pinnace_sys::cgroup::Cgroups;
 use pinnace_sys::{Layout, SysError, file, mount, tree};
 
 use crate::error::{Collected, RuntimeError};
+use crate::folders::entries;
 use crate::paths::{PodPaths, QOS_CLASSES, pod_cgroup};
 
 const KILL_LIMIT: Duration = Duration::from_secs(10);
 const GROUP_LIMIT: Duration = Duration::from_secs(5);
-/// Links in `/var/log/containers` that are looked at.
-const MAX_LINKS: usize = 100_000;
 
 /// Ends what still runs in the pod's cgroup and removes all that the sandbox made; the shim is gone by now.
 pub fn remove(layout: &Layout, cgroups: &Cgroups, uid: &PodUid) -> Result<(), RuntimeError> {
@@ -79,14 +78,4 @@ fn remove_links(links: &Path, directory: &Path) -> Result<(), RuntimeError> {
         }
     }
     failed.finish()
-}
-
-/// A directory's entries; none where it is not there.
-pub fn entries(directory: &Path) -> Result<Vec<fs::DirEntry>, SysError> {
-    let failed = |source| SysError::new("list", directory.display(), source);
-    match fs::read_dir(directory) {
-        Ok(entries) => entries.take(MAX_LINKS).collect::<Result<_, _>>().map_err(failed),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(failed(error)),
-    }
 }
