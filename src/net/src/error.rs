@@ -1,8 +1,5 @@
 //! Why a pod's network could not be made, looked at or taken down.
 
-use std::net::IpAddr;
-
-use pinnace_api::PodUid;
 use pinnace_core::pod::FailureReason;
 use pinnace_core::ports::{PortError, Retry};
 use pinnace_sys::SysError;
@@ -40,14 +37,16 @@ pub enum NetError {
         /// The host's side.
         link: String,
     },
-    /// A lease is of another pod.
-    #[error("address {address} is leased to pod {holder}")]
-    LeasedToAnother {
-        /// The address.
-        address: IpAddr,
-        /// Its pod.
-        holder: PodUid,
-    },
+    /// The kernel makes no veth pairs.
+    #[error(
+        "the kernel makes no veth pairs (CONFIG_VETH): load the module veth, or use a kernel that has it"
+    )]
+    NoVeth,
+    /// The kernel has no token bucket.
+    #[error(
+        "the kernel cannot limit bandwidth (CONFIG_NET_SCH_TBF): load the module sch_tbf, or use a kernel that has it"
+    )]
+    NoTokenBucket,
     /// A bandwidth annotation cannot be read.
     #[error("annotation {annotation}: {why}")]
     Bandwidth {

@@ -17,8 +17,12 @@
 
 mod config;
 mod error;
+mod host;
+mod leases;
+mod links;
 pub mod names;
 mod net;
+mod node;
 pub mod rules;
 
 pub use config::NetConfig;

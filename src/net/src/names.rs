@@ -28,6 +28,18 @@ impl HostNames {
         format!("{LINK_PREFIX}{:012x}", (hash >> 48) ^ (hash & 0xffff_ffff_ffff))
     }
 
+    /// Whether an interface's name is one of those.
+    pub fn is_link(&self, name: &str) -> bool {
+        let digits = name.strip_prefix(LINK_PREFIX);
+        digits.is_some_and(|digits| digits.len() == 12 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    }
+
+    /// The Ethernet address of the pod's side: one of those that anybody may give.
+    pub fn pod_mac(&self, uid: &PodUid) -> [u8; 6] {
+        let [_, _, _, a, b, c, d, e] = fnv(uid.as_str().bytes()).to_be_bytes();
+        [0x02, a, b, c, d, e]
+    }
+
     /// `IFLA_IFALIAS` of a pod's link: `pinnace <tag> <uid>`, with `/` where the root has no tag.
     pub fn alias(&self, uid: &PodUid) -> String {
         format!("{}{uid}", self.alias_prefix())

@@ -1,6 +1,6 @@
 //! The port [`Network`] on this host.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pinnace_api::PodUid;
@@ -9,85 +9,104 @@ use pinnace_core::ports::{Network, PodContext, PortResult};
 
 use crate::config::NetConfig;
 use crate::error::NetError;
-use crate::names::HostNames;
-use crate::rules::Rules;
+use crate::node::Node;
 
 /// Pods' network beneath one root, routed.
 #[derive(Debug, Clone)]
 pub struct Net {
-    inner: Arc<Inner>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    rules: Rules,
+    node: Arc<Node>,
 }
 
 impl Net {
     /// Nothing is touched before the first call.
     pub fn new(config: NetConfig) -> Self {
-        let names = HostNames::new(&config.layout);
         Self {
-            inner: Arc::new(Inner {
-                rules: Rules::new(config.rules, names),
-            }),
+            node: Arc::new(Node::new(config)),
         }
+    }
+
+    /// Prepares the host: forwarding, addresses on the loopback interface, the rules. Where it fails, pods with a
+    /// network of their own wait, and each of their attempts tries it again.
+    pub async fn start(&self) -> PortResult<()> {
+        self.aside("prepare the host for the network of", "pods".to_owned(), |node| {
+            node.start()
+        })
+        .await
+    }
+
+    /// Takes away what is the node's own: the rules and the addresses on the loopback interface. For a node
+    /// without pods; forwarding stays on.
+    pub async fn retire(&self) -> PortResult<()> {
+        self.aside("take down the network of", "the node".to_owned(), |node| {
+            node.retire()
+        })
+        .await
+    }
+
+    /// Runs on a thread that may wait: the kernel's lock of the network may be held by others.
+    async fn aside<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        object: String,
+        work: impl FnOnce(&Node) -> Result<T, NetError> + Send + 'static,
+    ) -> PortResult<T> {
+        let node = Arc::clone(&self.node);
+        let done = match tokio::task::spawn_blocking(move || work(&node)).await {
+            Ok(done) => done,
+            Err(error) => Err(NetError::Worker(error)),
+        };
+        done.map_err(|error| error.of(operation, object))
     }
 }
 
 impl Network for Net {
     async fn list(&self) -> PortResult<Vec<PodUid>> {
-        let inner = Arc::clone(&self.inner);
-        aside("list the networks of", "pods".to_owned(), move || {
-            Ok(inner.rules.list()?)
+        self.aside("list the networks of", "pods".to_owned(), Node::list)
+            .await
+    }
+
+    async fn observe(&self, uid: &PodUid, namespace: &Path) -> PortResult<NetworkState> {
+        let (object, uid, namespace) = of(uid, namespace);
+        self.aside("look at the network of pod", object, move |node| {
+            node.observe(&uid, &namespace)
         })
         .await
     }
 
-    async fn observe(&self, _uid: &PodUid, _namespace: &Path) -> PortResult<NetworkState> {
-        Ok(NetworkState::Absent)
+    async fn attach(&self, pod: &PodContext, namespace: &Path) -> PortResult<PodAddresses> {
+        let (object, uid, namespace) = of(&pod.uid, namespace);
+        let pod = Arc::clone(&pod.pod);
+        self.aside("set up the network of pod", object, move |node| {
+            node.attach(&uid, &pod, &namespace)
+        })
+        .await
     }
 
-    async fn attach(&self, _pod: &PodContext, _namespace: &Path) -> PortResult<PodAddresses> {
-        Ok(PodAddresses::default())
-    }
-
-    async fn detach(&self, uid: &PodUid, _namespace: &Path) -> PortResult<()> {
-        let (inner, uid) = (Arc::clone(&self.inner), uid.clone());
-        let object = uid.to_string();
-        aside("take down the network of pod", object, move || {
-            let errors = inner.rules.pod_detached(&uid).err().map(NetError::from);
-            NetError::all(errors.into_iter().collect())
+    async fn detach(&self, uid: &PodUid, namespace: &Path) -> PortResult<()> {
+        let (object, uid, _) = of(uid, namespace);
+        self.aside("take down the network of pod", object, move |node| {
+            node.detach(&uid)
         })
         .await
     }
 
     async fn apply_services(&self, table: &ServiceTable) -> PortResult<()> {
-        let (inner, table) = (Arc::clone(&self.inner), table.clone());
-        aside("apply the rules of", "services".to_owned(), move || {
-            Ok(inner.rules.apply_services(&table)?)
+        let table = table.clone();
+        self.aside("apply the rules of", "services".to_owned(), move |node| {
+            Ok(node.started()?.apply_services(&table)?)
         })
         .await
     }
 
     async fn apply_policies(&self, table: &PolicyTable) -> PortResult<()> {
-        let (inner, table) = (Arc::clone(&self.inner), table.clone());
-        aside("apply the rules of", "network policies".to_owned(), move || {
-            Ok(inner.rules.apply_policies(&table)?)
+        let table = table.clone();
+        self.aside("apply the rules of", "network policies".to_owned(), move |node| {
+            Ok(node.started()?.apply_policies(&table)?)
         })
         .await
     }
 }
 
-/// Runs on a thread that may wait: the kernel's lock of the network may be held by others.
-async fn aside<T: Send + 'static>(
-    operation: &'static str,
-    object: String,
-    work: impl FnOnce() -> Result<T, NetError> + Send + 'static,
-) -> PortResult<T> {
-    let done = match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => Err(NetError::Worker(error)),
-    };
-    done.map_err(|error| error.of(operation, object))
+fn of(uid: &PodUid, namespace: &Path) -> (String, PodUid, PathBuf) {
+    (uid.to_string(), uid.clone(), namespace.to_owned())
 }

@@ -76,6 +76,10 @@ impl Layout {
     pub fn pod_run(&self, uid: &str) -> PathBuf {
         self.run().join("pods").join(uid)
     }
+    /// `<root>/run/pinnace/network`: leases of pods' addresses.
+    pub fn network(&self) -> PathBuf {
+        self.run().join("network")
+    }
     /// `<root>/run/pinnace/agent.sock`: the agent's root-only control socket (HTTP).
     pub fn control_socket(&self) -> PathBuf {
         self.run().join("agent.sock")

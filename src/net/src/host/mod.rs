@@ -1,0 +1,10 @@
+//! What the host itself must have for pods' packets to travel.
+
+mod forwarding;
+mod loopback;
+mod mtu;
+pub(crate) mod sysctl;
+
+pub(crate) use forwarding::forward;
+pub(crate) use loopback::{put_on_loopback, take_from_loopback};
+pub(crate) use mtu::mtu;
