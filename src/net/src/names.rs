@@ -9,6 +9,8 @@ use pinnace_sys::Layout;
 const LINK_PREFIX: &str = "pn";
 /// The group of the interfaces of root `/`: "pn" as a number.
 const ROOT_GROUP: u32 = 0x706e;
+/// Set in the group of links that are about to go.
+const ENDING: u32 = 0x4000_0000;
 
 /// Names of one root's things on the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,9 +57,14 @@ impl HostNames {
     pub fn group(&self) -> u32 {
         match u32::from_str_radix(&self.tag, 16) {
             // The upper half of the numbers keeps clear of those that people give.
-            Ok(tag) => tag | 0x8000_0000,
+            Ok(tag) => (tag & !ENDING) | 0x8000_0000,
             Err(_) => ROOT_GROUP,
         }
+    }
+
+    /// `IFLA_GROUP` of links that are about to go, of pods that have no process any more.
+    pub fn ending_group(&self) -> u32 {
+        self.group() | ENDING
     }
 
     /// The rule table's name, of family `inet`: `pinnace` or `pinnace-<tag>`.

@@ -17,7 +17,7 @@ use crate::config::NetConfig;
 use crate::error::NetError;
 use crate::host::{self, sysctl};
 use crate::leases::Leases;
-use crate::links::{self, LinkRequest, Shape};
+use crate::links::{self, LinkRequest, Remover, Shape};
 use crate::names::HostNames;
 use crate::rules::{HostPort, PodElements, Rules};
 
@@ -27,6 +27,7 @@ pub(crate) struct Node {
     config: NetConfig,
     names: HostNames,
     leases: Leases,
+    remover: Remover,
     rules: Rules,
     /// The host was prepared.
     started: Mutex<bool>,
@@ -40,6 +41,7 @@ impl Node {
         Self {
             leases: Leases::new(config.layout.network(), ranges),
             rules: Rules::new(config.rules.clone(), names.clone()),
+            remover: Remover::default(),
             started: Mutex::new(false),
             names,
             config,
@@ -76,7 +78,7 @@ impl Node {
     }
 
     pub(crate) fn list(&self) -> Result<Vec<PodUid>, NetError> {
-        let mut pods = links::list(&self.names, || self.leases.list())?;
+        let mut pods = links::list(&self.names, &self.remover, || self.leases.list())?;
         pods.extend(self.rules.list()?);
         pods.sort();
         pods.dedup();
@@ -120,6 +122,7 @@ impl Node {
             namespace,
             addresses: &addresses,
             mtu,
+            remover: &self.remover,
             from_loopback: self.config.rules.host_ports_on_loopback,
         })?;
         links::shape(shape, &link, namespace)?;
@@ -130,7 +133,7 @@ impl Node {
     pub(crate) fn detach(&self, uid: &PodUid) -> Result<(), NetError> {
         let mut errors: Vec<NetError> = Vec::new();
         errors.extend(self.rules.pod_detached(uid).err().map(NetError::from));
-        errors.extend(links::remove(&self.names, uid).err());
+        errors.extend(self.remover.remove(&self.names, uid).err());
         if errors.is_empty() {
             // Not before: the address would come to another while something still leads here.
             errors.extend(self.leases.release(uid).err());

@@ -11,7 +11,7 @@ use pinnace_sys::netlink::{self, Batch, Message, Socket};
 use pinnace_sys::{Doing, namespace};
 
 use super::message::{Link, Mac, Steps, Wanted, find_link, link_header, socket, way_to};
-use super::{GATEWAY_V4, GATEWAY_V6, POD_LINK, remove};
+use super::{GATEWAY_V4, GATEWAY_V6, POD_LINK, Remover};
 use crate::error::NetError;
 use crate::host::sysctl;
 use crate::names::HostNames;
@@ -44,6 +44,7 @@ pub(crate) struct LinkRequest<'a> {
     pub namespace: &'a Path,
     pub addresses: &'a PodAddresses,
     pub mtu: u32,
+    pub remover: &'a Remover,
     /// Packets from 127.0.0.1 may be sent through it, once their source was rewritten.
     pub from_loopback: bool,
 }
@@ -54,10 +55,9 @@ pub(crate) fn ensure(request: &LinkRequest<'_>) -> Result<String, NetError> {
     let mut host = socket()?;
     let mut pod = open_within(request.namespace)?;
     let link = match find_link(&mut host, Wanted::Name(&name))? {
-        Some(link) if is_pair(&mut pod, &checked(request, link.clone())?)? => link,
+        Some(link) if is_kept(request, &link, &mut pod)? => link,
         Some(_) => {
-            // Its pod's namespace is another by now.
-            remove::remove(request.names, request.uid)?;
+            request.remover.remove(request.names, request.uid)?;
             create(&mut host, request, &name)?
         }
         None => create(&mut host, request, &name)?,
@@ -96,17 +96,20 @@ pub(crate) fn is_whole(
     is_pair(&mut open_within(namespace)?, &link)
 }
 
-/// Whether anything of the link is there.
-pub(super) fn checked(request: &LinkRequest<'_>, link: Link) -> Result<Link, NetError> {
+/// Whether what an earlier call made is to be completed. Where its pod's namespace is another by now, or it was
+/// about to go, it is made anew.
+fn is_kept(request: &LinkRequest<'_>, link: &Link, pod: &mut Socket) -> Result<bool, NetError> {
+    let names = request.names;
+    let ending = link.group == names.ending_group();
     // Between its making and its naming a link has no alias, but its group.
-    let unnamed = link.alias.is_empty() && link.group == request.names.group();
-    if unnamed || link.alias == request.names.alias(request.uid) {
-        return Ok(link);
+    let unnamed = link.alias.is_empty() && (link.group == names.group() || ending);
+    if !unnamed && link.alias != names.alias(request.uid) {
+        return Err(NetError::ForeignLink {
+            link: link.name.clone(),
+            alias: link.alias.clone(),
+        });
     }
-    Err(NetError::ForeignLink {
-        link: link.name,
-        alias: link.alias,
-    })
+    Ok(!ending && is_pair(pod, link)?)
 }
 
 fn open_within(path: &Path) -> Result<Socket, NetError> {

@@ -1,6 +1,10 @@
 //! Finding links by looking at the host, and taking them down.
+//!
+//! The kernel takes some 20 ms to take a link down, one after the other, and hardly more for a hundred at once. So a
+//! link that is to go is put into a group of its own first, and whoever comes next takes the whole group down.
 
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 use pinnace_api::PodUid;
 use pinnace_sys::netlink::{self, Batch, Socket};
@@ -10,12 +14,37 @@ use super::message::{Link, Wanted, all_links, find_link, link_header, socket};
 use crate::error::NetError;
 use crate::names::HostNames;
 
-/// Takes the pod's link down; none is fine. What is of another is left alone.
-pub(crate) fn remove(names: &HostNames, uid: &PodUid) -> Result<(), NetError> {
-    let mut host = socket()?;
-    match find_link(&mut host, Wanted::Name(&names.link(uid)))? {
-        Some(link) if is_ours(names, &link) => Ok(delete(&mut host, &link)?),
-        _ => Ok(()),
+/// Who takes the group down.
+#[derive(Debug, Default)]
+pub(crate) struct Remover {
+    turn: Mutex<()>,
+}
+
+impl Remover {
+    /// Takes the pod's link down; none is fine. What is of another is left alone.
+    pub(crate) fn remove(&self, names: &HostNames, uid: &PodUid) -> Result<(), NetError> {
+        let mut host = socket()?;
+        match find_link(&mut host, Wanted::Name(&names.link(uid)))? {
+            Some(link) if is_ours(names, &link) => Ok(self.take_down(&mut host, names, &link)?),
+            _ => Ok(()),
+        }
+    }
+
+    fn take_down(&self, host: &mut Socket, names: &HostNames, link: &Link) -> SysResult<()> {
+        let mut batch = Batch::new();
+        batch
+            .message(libc::RTM_SETLINK, netlink::ACK, &link_header(link.index, false))
+            .u32(libc::IFLA_GROUP, names.ending_group());
+        unless_gone(host, batch, "give up the link", &link.name)?;
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if find_link(host, Wanted::Index(link.index))?.is_none() {
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        batch
+            .message(libc::RTM_DELLINK, netlink::ACK, &link_header(0, false))
+            .u32(libc::IFLA_GROUP, names.ending_group());
+        unless_gone(host, batch, "remove the link", &link.name)
     }
 }
 
@@ -29,6 +58,7 @@ pub(crate) fn is_there(names: &HostNames, uid: &PodUid) -> Result<bool, NetError
 /// for after the links were listed), was made by a call that was cut short: it is taken down.
 pub(crate) fn list(
     names: &HostNames,
+    remover: &Remover,
     leased: impl FnOnce() -> Result<Vec<PodUid>, NetError>,
 ) -> Result<Vec<PodUid>, NetError> {
     let mut host = socket()?;
@@ -40,7 +70,7 @@ pub(crate) fn list(
             Some(uid) => {
                 pods.insert(uid);
             }
-            None if !known.contains(&link.name) => delete(&mut host, link)?,
+            None if !known.contains(&link.name) => remover.take_down(&mut host, names, link)?,
             None => {}
         }
     }
@@ -48,18 +78,16 @@ pub(crate) fn list(
 }
 
 fn is_ours(names: &HostNames, link: &Link) -> bool {
-    link.group == names.group()
+    [names.group(), names.ending_group()].contains(&link.group)
         && names.is_link(&link.name)
         && (link.alias.is_empty() || names.uid_of_alias(&link.alias).is_some())
 }
 
-fn delete(host: &mut Socket, link: &Link) -> SysResult<()> {
-    let mut batch = Batch::new();
-    batch.message(libc::RTM_DELLINK, netlink::ACK, &link_header(link.index, false));
-    let answers = host.execute(batch).doing("remove the link", &link.name)?;
+/// A link may go with its pod's namespace at any time.
+fn unless_gone(host: &mut Socket, batch: Batch, operation: &'static str, name: &str) -> SysResult<()> {
+    let answers = host.execute(batch).doing(operation, name)?;
     match answers.results.into_iter().collect::<std::io::Result<()>>() {
-        // It went with its pod's namespace meanwhile.
         Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(()),
-        result => result.doing("remove the link", &link.name),
+        result => result.doing(operation, name),
     }
 }
