@@ -11,11 +11,13 @@
 //! | `create` | makes groups, hands controllers down, moves processes out of the way |
 //! | `limits` | writes limits |
 //! | `stats` | reads what a group used |
+//! | `held` | the same, of a group that is read again and again |
 //! | `end` | kills all processes of a group, removes groups |
 
 mod create;
 mod detect;
 mod end;
+mod held;
 mod limits;
 mod stats;
 
@@ -23,6 +25,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use held::HeldCgroup;
 pub use limits::CgroupLimits;
 pub use stats::{CgroupStats, CpuStats, IoStats, MemoryStats, PidsStats};
 

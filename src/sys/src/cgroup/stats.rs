@@ -3,8 +3,6 @@
 mod v1;
 mod v2;
 
-use std::collections::BTreeMap;
-
 use super::{Cgroup, CgroupVersion};
 use crate::error::SysResult;
 
@@ -110,18 +108,12 @@ impl Cgroup {
 
     /// CPU time.
     pub fn cpu_stats(&self) -> SysResult<Option<CpuStats>> {
-        match self.groups.version() {
-            CgroupVersion::V1 => v1::cpu(self),
-            CgroupVersion::V2 => v2::cpu(self),
-        }
+        cpu(self)
     }
 
     /// Memory.
     pub fn memory_stats(&self) -> SysResult<Option<MemoryStats>> {
-        match self.groups.version() {
-            CgroupVersion::V1 => v1::memory(self),
-            CgroupVersion::V2 => v2::memory(self),
-        }
+        memory(self, || self.oom_kills())
     }
 
     /// Block devices.
@@ -132,13 +124,9 @@ impl Cgroup {
         }
     }
 
-    /// Processes and threads; the file's names are those of both versions.
+    /// Processes and threads.
     pub fn pids_stats(&self) -> SysResult<Option<PidsStats>> {
-        let Some(current) = number(self.read("pids", "pids.current")?) else {
-            return Ok(None);
-        };
-        let limit = number(self.read("pids", "pids.max")?);
-        Ok(Some(PidsStats { current, limit }))
+        pids(self)
     }
 
     /// How many processes of the group and of those beneath it were killed for want of memory; `None` where
@@ -151,26 +139,78 @@ impl Cgroup {
     }
 }
 
-/// A file of one number; `max` and what is no number are `None`.
-fn number(text: Option<String>) -> Option<u64> {
-    text?.trim().parse().ok()
+/// A group's files, by path or by directories held open.
+pub(super) trait Files {
+    fn version(&self) -> CgroupVersion;
+    /// What `parse` makes of a file; `None` where hierarchy, group or file is not there.
+    fn with<T>(&self, controller: &str, name: &str, parse: impl FnOnce(&str) -> T) -> SysResult<Option<T>>;
 }
 
-/// A file of lines `key number`.
-struct Keyed<'a>(BTreeMap<&'a str, u64>);
-
-impl<'a> Keyed<'a> {
-    fn new(text: &'a str) -> Self {
-        let pair = |line: &'a str| {
-            let (key, value) = line.split_once(' ')?;
-            Some((key, value.trim().parse().ok()?))
-        };
-        Self(text.lines().filter_map(pair).collect())
+impl Files for Cgroup {
+    fn version(&self) -> CgroupVersion {
+        self.groups.version()
     }
 
-    fn get(&self, key: &str) -> u64 {
-        self.0.get(key).copied().unwrap_or(0)
+    fn with<T>(&self, controller: &str, name: &str, parse: impl FnOnce(&str) -> T) -> SysResult<Option<T>> {
+        Ok(self.read(controller, name)?.as_deref().map(parse))
     }
+}
+
+pub(super) fn cpu(files: &impl Files) -> SysResult<Option<CpuStats>> {
+    match files.version() {
+        CgroupVersion::V1 => v1::cpu(files),
+        CgroupVersion::V2 => v2::cpu(files),
+    }
+}
+
+/// `kills` is asked for only where no file that is read anyway tells them.
+pub(super) fn memory(
+    files: &impl Files,
+    kills: impl FnOnce() -> SysResult<Option<u64>>,
+) -> SysResult<Option<MemoryStats>> {
+    match files.version() {
+        CgroupVersion::V1 => v1::memory(files, kills),
+        CgroupVersion::V2 => v2::memory(files),
+    }
+}
+
+/// The files' names are those of both versions.
+pub(super) fn pids(files: &impl Files) -> SysResult<Option<PidsStats>> {
+    let Some(current) = number(files, "pids", "pids.current")? else {
+        return Ok(None);
+    };
+    let limit = number(files, "pids", "pids.max")?;
+    Ok(Some(PidsStats { current, limit }))
+}
+
+/// A file of one number; `max` and what is no number are `None`.
+pub(super) fn number(files: &impl Files, controller: &str, name: &str) -> SysResult<Option<u64>> {
+    Ok(files
+        .with(controller, name, |text| text.trim().parse().ok())?
+        .flatten())
+}
+
+/// The numbers of these keys in lines of `key number`.
+fn fields<const N: usize>(text: &str, keys: [&str; N]) -> [Option<u64>; N] {
+    let mut found = [None; N];
+    for (key, value) in text.lines().filter_map(|line| line.split_once(' ')) {
+        if let Some(place) = keys.iter().position(|wanted| *wanted == key) {
+            found[place] = value.trim().parse().ok();
+        }
+    }
+    found
+}
+
+/// [`fields`] of a file, with 0 for what is not there.
+fn counts<const N: usize>(
+    files: &impl Files,
+    controller: &str,
+    name: &str,
+    keys: [&str; N],
+) -> SysResult<Option<[u64; N]>> {
+    files.with(controller, name, |text| {
+        fields(text, keys).map(|count| count.unwrap_or(0))
+    })
 }
 
 fn device(text: &str) -> Option<(u32, u32)> {

@@ -465,3 +465,48 @@ fn real_usage_is_counted() {
             && stats.pids.unwrap().current == 1
     });
 }
+
+#[test]
+fn a_group_held_open_tells_the_same_and_nothing_once_it_is_removed() {
+    let mut real = RealGroup::new();
+    let group = real.0.child("held").unwrap();
+    assert!(group.hold().unwrap().is_none(), "there is no such group yet");
+    group.create().unwrap();
+    let held = group.hold().unwrap().unwrap();
+    real.run(&group, "exec sleep 1000");
+    until("the group's process is counted", || {
+        held.pids_stats().unwrap().is_some_and(|pids| pids.current == 1)
+    });
+    let stats = group.stats().unwrap();
+    assert_eq!(
+        held.memory_stats(None).unwrap().map(|memory| memory.limit_bytes),
+        Some(None)
+    );
+    assert_eq!(
+        held.memory_stats(Some(7)).unwrap().is_some(),
+        stats.memory.is_some()
+    );
+    assert!(held.cpu_stats().unwrap().unwrap().usage_ns >= stats.cpu.unwrap().usage_ns);
+    assert_eq!(held.pids_stats().unwrap(), stats.pids);
+    let processes = |held: &HeldCgroup| held.read_with("cpu", "cgroup.procs", |text| text.lines().count());
+    assert_eq!(processes(&held).unwrap(), Some(1));
+    assert_eq!(held.number("cpu", "no.such.file").unwrap(), None);
+    group.kill(LIMIT).unwrap();
+    group.remove(LIMIT).unwrap();
+    assert_eq!(held.cpu_stats().unwrap(), None);
+    group.create().unwrap();
+    assert_eq!(processes(&held).unwrap(), None, "another group in its place");
+}
+
+#[test]
+fn files_of_any_length_are_read_whole_from_a_group_held_open() {
+    let long: String = (1..=3000).map(|pid| format!("{pid}\n")).collect();
+    let (_root, groups) = fixture(&unified(), &[("p/cgroup.procs", &long), ("p/memory.stat", &long)]);
+    let held = groups.group("p").unwrap().hold().unwrap().unwrap();
+    for name in ["cgroup.procs", "memory.stat"] {
+        let lines = held
+            .read_with("memory", name, |text| text.lines().count())
+            .unwrap();
+        assert_eq!(lines, Some(3000), "{name}");
+    }
+}

@@ -2,55 +2,80 @@
 
 use std::collections::BTreeMap;
 
-use super::{CpuStats, IoStats, Keyed, MemoryStats, device, number};
+use super::{CpuStats, Files, IoStats, MemoryStats, counts, device, fields, number};
 use crate::cgroup::{Cgroup, groups_beneath, read_if_there};
 use crate::error::SysResult;
 
 /// "No limit" is the largest number of bytes in whole pages; pages are at most 64 KiB.
 const NO_LIMIT: u64 = i64::MAX.cast_unsigned() - 0xffff;
 
-pub(super) fn cpu(group: &Cgroup) -> SysResult<Option<CpuStats>> {
-    let usage = number(group.read("cpuacct", "cpuacct.usage")?);
-    let throttling = group.read("cpu", "cpu.stat")?;
+pub(super) fn cpu(files: &impl Files) -> SysResult<Option<CpuStats>> {
+    let usage = number(files, "cpuacct", "cpuacct.usage")?;
+    let throttling = counts(
+        files,
+        "cpu",
+        "cpu.stat",
+        ["nr_periods", "nr_throttled", "throttled_time"],
+    )?;
     if usage.is_none() && throttling.is_none() {
         return Ok(None);
     }
-    let throttling = throttling.unwrap_or_default();
-    let throttling = Keyed::new(&throttling);
-    let accounted = |name: &str| group.read("cpuacct", name).map(|text| number(text).unwrap_or(0));
+    let [periods, throttled_periods, throttled_ns] = throttling.unwrap_or_default();
     Ok(Some(CpuStats {
         usage_ns: usage.unwrap_or(0),
-        user_ns: accounted("cpuacct.usage_user")?,
-        system_ns: accounted("cpuacct.usage_sys")?,
-        periods: throttling.get("nr_periods"),
-        throttled_periods: throttling.get("nr_throttled"),
-        throttled_ns: throttling.get("throttled_time"),
+        user_ns: number(files, "cpuacct", "cpuacct.usage_user")?.unwrap_or(0),
+        system_ns: number(files, "cpuacct", "cpuacct.usage_sys")?.unwrap_or(0),
+        periods,
+        throttled_periods,
+        throttled_ns,
     }))
 }
 
-pub(super) fn memory(group: &Cgroup) -> SysResult<Option<MemoryStats>> {
-    let read = |name: &str| group.read("memory", name);
-    let Some(usage) = number(read("memory.usage_in_bytes")?) else {
+const MEMORY_STAT: [&str; 8] = [
+    "total_rss",
+    "total_cache",
+    "total_mapped_file",
+    "total_swap",
+    "total_inactive_file",
+    "total_active_file",
+    "total_pgfault",
+    "total_pgmajfault",
+];
+
+pub(super) fn memory(
+    files: &impl Files,
+    kills: impl FnOnce() -> SysResult<Option<u64>>,
+) -> SysResult<Option<MemoryStats>> {
+    let of = |name: &str| number(files, "memory", name);
+    let Some(usage) = of("memory.usage_in_bytes")? else {
         return Ok(None);
     };
-    let stat = read("memory.stat")?.unwrap_or_default();
-    let stat = Keyed::new(&stat);
-    let inactive_file = stat.get("total_inactive_file");
+    let stat = counts(files, "memory", "memory.stat", MEMORY_STAT)?.unwrap_or_default();
+    let [
+        rss_bytes,
+        cache_bytes,
+        mapped_file_bytes,
+        swap_bytes,
+        inactive_file,
+        active_file_bytes,
+        page_faults,
+        major_page_faults,
+    ] = stat;
     Ok(Some(MemoryStats {
         usage_bytes: usage,
         working_set_bytes: usage.saturating_sub(inactive_file),
-        max_usage_bytes: number(read("memory.max_usage_in_bytes")?),
-        rss_bytes: stat.get("total_rss"),
-        cache_bytes: stat.get("total_cache"),
-        mapped_file_bytes: stat.get("total_mapped_file"),
-        swap_bytes: stat.get("total_swap"),
+        max_usage_bytes: of("memory.max_usage_in_bytes")?,
+        rss_bytes,
+        cache_bytes,
+        mapped_file_bytes,
+        swap_bytes,
         inactive_file_bytes: inactive_file,
-        active_file_bytes: stat.get("total_active_file"),
-        limit_bytes: number(read("memory.limit_in_bytes")?).filter(|limit| *limit < NO_LIMIT),
-        limit_hits: number(read("memory.failcnt")?).unwrap_or(0),
-        oom_kills: oom_kills(group)?.unwrap_or(0),
-        page_faults: stat.get("total_pgfault"),
-        major_page_faults: stat.get("total_pgmajfault"),
+        active_file_bytes,
+        limit_bytes: of("memory.limit_in_bytes")?.filter(|limit| *limit < NO_LIMIT),
+        limit_hits: of("memory.failcnt")?.unwrap_or(0),
+        oom_kills: kills()?.unwrap_or(0),
+        page_faults,
+        major_page_faults,
     }))
 }
 
@@ -63,9 +88,8 @@ pub(super) fn oom_kills(group: &Cgroup) -> SysResult<Option<u64>> {
     for directory in groups_beneath(&directory)? {
         let text = read_if_there(&directory.join("memory.oom_control"))?;
         // Kernels before 4.13 do not count.
-        let counted = text.as_deref().map(Keyed::new);
-        if let Some(counted) = counted.filter(|lines| lines.0.contains_key("oom_kill")) {
-            kills = Some(kills.unwrap_or(0) + counted.get("oom_kill"));
+        if let Some([Some(counted)]) = text.as_deref().map(|text| fields(text, ["oom_kill"])) {
+            kills = Some(kills.unwrap_or(0) + counted);
         }
     }
     Ok(kills)

@@ -1,59 +1,83 @@
 //! The files of version 2.
 
-use super::{CpuStats, IoStats, Keyed, MemoryStats, device, number};
+use super::{CpuStats, Files, IoStats, MemoryStats, counts, device, number};
 use crate::cgroup::Cgroup;
 use crate::error::SysResult;
 
 const NANOS_PER_MICRO: u64 = 1000;
 
-pub(super) fn cpu(group: &Cgroup) -> SysResult<Option<CpuStats>> {
-    let Some(text) = group.read("cpu", "cpu.stat")? else {
-        return Ok(None);
-    };
-    let stat = Keyed::new(&text);
-    let nanos = |key: &str| stat.get(key).saturating_mul(NANOS_PER_MICRO);
-    Ok(Some(CpuStats {
-        usage_ns: nanos("usage_usec"),
-        user_ns: nanos("user_usec"),
-        system_ns: nanos("system_usec"),
-        periods: stat.get("nr_periods"),
-        throttled_periods: stat.get("nr_throttled"),
-        throttled_ns: nanos("throttled_usec"),
-    }))
+const CPU_STAT: [&str; 6] = [
+    "usage_usec",
+    "user_usec",
+    "system_usec",
+    "nr_periods",
+    "nr_throttled",
+    "throttled_usec",
+];
+
+pub(super) fn cpu(files: &impl Files) -> SysResult<Option<CpuStats>> {
+    let stat = counts(files, "cpu", "cpu.stat", CPU_STAT)?;
+    let nanos = |micros: u64| micros.saturating_mul(NANOS_PER_MICRO);
+    Ok(stat.map(
+        |[usage, user, system, periods, throttled_periods, throttled]| CpuStats {
+            usage_ns: nanos(usage),
+            user_ns: nanos(user),
+            system_ns: nanos(system),
+            periods,
+            throttled_periods,
+            throttled_ns: nanos(throttled),
+        },
+    ))
 }
 
-pub(super) fn memory(group: &Cgroup) -> SysResult<Option<MemoryStats>> {
-    let read = |name: &str| group.read("memory", name);
-    let Some(usage) = number(read("memory.current")?) else {
+const MEMORY_STAT: [&str; 7] = [
+    "anon",
+    "file",
+    "file_mapped",
+    "inactive_file",
+    "active_file",
+    "pgfault",
+    "pgmajfault",
+];
+
+pub(super) fn memory(files: &impl Files) -> SysResult<Option<MemoryStats>> {
+    let of = |name: &str| number(files, "memory", name);
+    let Some(usage) = of("memory.current")? else {
         return Ok(None);
     };
-    let (stat, events) = (
-        read("memory.stat")?.unwrap_or_default(),
-        read("memory.events")?.unwrap_or_default(),
-    );
-    let (stat, events) = (Keyed::new(&stat), Keyed::new(&events));
-    let inactive_file = stat.get("inactive_file");
+    let stat = counts(files, "memory", "memory.stat", MEMORY_STAT)?.unwrap_or_default();
+    let [
+        rss_bytes,
+        cache_bytes,
+        mapped_file_bytes,
+        inactive_file,
+        active_file_bytes,
+        page_faults,
+        major_page_faults,
+    ] = stat;
+    let events = counts(files, "memory", "memory.events", ["max", "oom_kill"])?;
+    let [limit_hits, oom_kills] = events.unwrap_or_default();
     Ok(Some(MemoryStats {
         usage_bytes: usage,
         working_set_bytes: usage.saturating_sub(inactive_file),
-        max_usage_bytes: number(read("memory.peak")?),
-        rss_bytes: stat.get("anon"),
-        cache_bytes: stat.get("file"),
-        mapped_file_bytes: stat.get("file_mapped"),
-        swap_bytes: number(read("memory.swap.current")?).unwrap_or(0),
+        max_usage_bytes: of("memory.peak")?,
+        rss_bytes,
+        cache_bytes,
+        mapped_file_bytes,
+        swap_bytes: of("memory.swap.current")?.unwrap_or(0),
         inactive_file_bytes: inactive_file,
-        active_file_bytes: stat.get("active_file"),
-        limit_bytes: number(read("memory.max")?),
-        limit_hits: events.get("max"),
-        oom_kills: events.get("oom_kill"),
-        page_faults: stat.get("pgfault"),
-        major_page_faults: stat.get("pgmajfault"),
+        active_file_bytes,
+        limit_bytes: of("memory.max")?,
+        limit_hits,
+        oom_kills,
+        page_faults,
+        major_page_faults,
     }))
 }
 
 pub(super) fn oom_kills(group: &Cgroup) -> SysResult<Option<u64>> {
-    let events = group.read("memory", "memory.events")?;
-    Ok(events.map(|events| Keyed::new(&events).get("oom_kill")))
+    let events = counts(group, "memory", "memory.events", ["oom_kill"])?;
+    Ok(events.map(|[kills]| kills))
 }
 
 /// Lines are `254:0 rbytes=4096 wbytes=0 rios=1 wios=0 dbytes=0 dios=0`.
