@@ -4,6 +4,7 @@
 //! leaves no trace; what is written depends on the calls alone, so equal input gives equal bytes. Label values
 //! are escaped here and nowhere else; names are the callers' constants or pass `name_part`.
 
+use std::borrow::Borrow;
 use std::io::Write;
 
 /// `TYPE` of a family.
@@ -112,6 +113,20 @@ impl Encoder {
     /// A family of one sample without labels.
     pub fn single(&mut self, name: &str, kind: Kind, help: &str, value: impl Into<Value>) {
         self.family(name, kind, help).sample(&[], value);
+    }
+
+    /// A family with a sample for each set of labels that comes with a value.
+    pub fn samples<L: Borrow<Labels>, V: Into<Value>>(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        help: &str,
+        samples: impl IntoIterator<Item = (L, V)>,
+    ) {
+        let mut family = self.family(name, kind, help);
+        for (labels, value) in samples {
+            family.labelled(labels.borrow(), value);
+        }
     }
 
     /// How much has been written, for [`Encoder::take_back`].

@@ -1,20 +1,25 @@
 //! One exposition out of all parts, collected once for all who ask at the same time.
 //!
 //! ```text
-//! scrape ─┐                       ┌─ node collectors ── /proc, /sys, statfs
-//! scrape ─┼─▶ one flight ─▶ thread┼─ containers ─────── cgroups
-//! scrape ─┘    (all wait)  "scrape"└─ agent ─────────── registry, own process
+//! scrape ─┐                 ┌─ node collectors ── /proc, /sys, statfs
+//! scrape ─┼─▶ one flight ─▶ ┼─ containers ─────── cgroups           on the thread "scrape"
+//! scrape ─┘   (all wait)    └─ agent ──────────── registry, own process
 //! ```
 //!
-//! Invariants: at most one collection runs, on a thread of its own at low priority, so that scrapers never
-//! slow the pods down; those who come meanwhile share its result; how many may wait is bounded, and none
-//! waits for longer than [`ExporterConfig::deadline`].
+//! Invariants: at most one collection runs, on a thread that does nothing else and lives as long as the
+//! exporter; those who come meanwhile share its result; how many may wait is bounded, and one that no longer
+//! waits takes no place. After a collection the thread rests for three times the CPU that it took, so that
+//! scrapers never slow the pods down: however many ask however often, they get at most a quarter of one CPU.
+//! (A low priority would not do it: it counts among the tasks of one cgroup, and pods have others.)
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use pinnace_sys::cgroup::Cgroups;
+use tokio::sync::oneshot;
 
 use crate::agent::AgentMetrics;
 use crate::containers::{ContainerCollector, TargetSource};
@@ -23,8 +28,9 @@ use crate::host::Host;
 use crate::node::{FilesystemFilter, NodeCollectors};
 use crate::process::OwnProcess;
 
-/// A collection's thread gives way to everything else.
-const NICENESS: i32 = 10;
+/// The thread's rest, as a multiple of the CPU that a collection took, and the longest.
+const REST_FACTOR: u32 = 3;
+const LONGEST_REST: Duration = Duration::from_secs(5);
 /// Room for a first exposition; later ones get their predecessor's size.
 const FIRST_CAPACITY: usize = 128 * 1024;
 
@@ -39,8 +45,6 @@ pub struct ExporterConfig {
     pub statfs_deadline: Duration,
     /// Scrapes that may wait for a collection at a time.
     pub waiting: usize,
-    /// How long one waits.
-    pub deadline: Duration,
 }
 
 impl Default for ExporterConfig {
@@ -50,10 +54,14 @@ impl Default for ExporterConfig {
             filesystems: FilesystemFilter::default(),
             statfs_deadline: Duration::from_secs(1),
             waiting: 16,
-            deadline: Duration::from_secs(25),
         }
     }
 }
+
+/// No thread could be had for an exporter.
+#[derive(Debug, thiserror::Error)]
+#[error("start the thread that collects metrics")]
+pub struct ExporterError(#[source] std::io::Error);
 
 /// Why there is no exposition.
 #[derive(Debug, thiserror::Error)]
@@ -64,24 +72,105 @@ pub enum ScrapeError {
         /// How many.
         waiting: usize,
     },
-    /// The collection goes on, and this scrape has waited long enough.
-    #[error("collect metrics: no end within {} s", deadline.as_secs())]
-    Late {
-        /// How long it waited.
-        deadline: Duration,
-    },
-    /// The collection ended without a result; its thread said why in the log.
+    /// The collection ended without a result; the log says why.
     #[error("collect metrics: the collection was cut short")]
     Failed,
-    /// No thread could be had.
-    #[error("start a thread to collect metrics")]
-    Thread(#[source] std::io::Error),
 }
 
 /// Makes expositions.
 pub struct Exporter {
-    parts: Arc<Parts>,
-    config: ExporterConfig,
+    desk: Arc<Mutex<Desk>>,
+    /// One order for each flight; the thread ends when this is dropped.
+    orders: Sender<()>,
+    agent: Arc<AgentMetrics>,
+    most_waiting: usize,
+}
+
+/// Who waits for the flight that is under way, or ordered.
+#[derive(Default)]
+struct Desk {
+    flying: bool,
+    waiting: Vec<oneshot::Sender<Bytes>>,
+}
+
+impl Exporter {
+    /// An exporter of this node, its containers (those that `targets` names, in `cgroups`) and the agent.
+    pub fn start(
+        config: ExporterConfig,
+        cgroups: Cgroups,
+        agent: Arc<AgentMetrics>,
+        targets: Arc<dyn TargetSource>,
+    ) -> Result<Self, ExporterError> {
+        let mut parts = Parts {
+            node: NodeCollectors::new(config.host, config.filesystems, config.statfs_deadline),
+            containers: ContainerCollector::new(cgroups, targets),
+            agent: Arc::clone(&agent),
+            process: OwnProcess::new(),
+            capacity: FIRST_CAPACITY,
+        };
+        let desk = Arc::new(Mutex::new(Desk::default()));
+        let (orders, ordered) = mpsc::channel();
+        let at_desk = Arc::clone(&desk);
+        std::thread::Builder::new()
+            .name("scrape".to_owned())
+            .spawn(move || fly(&mut parts, &at_desk, &ordered))
+            .map_err(ExporterError)?;
+        Ok(Self {
+            desk,
+            orders,
+            agent,
+            most_waiting: config.waiting.max(1),
+        })
+    }
+
+    /// One exposition in the text format 0.0.4. Waits as long as the collection takes; may be cancelled.
+    pub async fn scrape(&self) -> Result<Bytes, ScrapeError> {
+        // A flight that panics drops those who wait for it.
+        self.board()?.await.map_err(|_| ScrapeError::Failed)
+    }
+
+    fn board(&self) -> Result<oneshot::Receiver<Bytes>, ScrapeError> {
+        let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
+        desk.waiting.retain(|one| !one.is_closed());
+        if desk.waiting.len() >= self.most_waiting {
+            self.agent.cost.refused();
+            return Err(ScrapeError::Busy {
+                waiting: desk.waiting.len(),
+            });
+        }
+        if desk.flying {
+            self.agent.cost.shared();
+        } else {
+            self.orders.send(()).map_err(|_| ScrapeError::Failed)?;
+            desk.flying = true;
+        }
+        let (sender, landed) = oneshot::channel();
+        desk.waiting.push(sender);
+        Ok(landed)
+    }
+}
+
+/// The thread's whole life.
+fn fly(parts: &mut Parts, desk: &Mutex<Desk>, orders: &Receiver<()>) {
+    for () in orders {
+        let before = thread_cpu();
+        // A collector that panics is left in some state of its own, but in none that is unsafe: each begins
+        // with what it reads.
+        let result = catch_unwind(AssertUnwindSafe(|| parts.collect()));
+        let waiting = {
+            let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
+            desk.flying = false;
+            std::mem::take(&mut desk.waiting)
+        };
+        if let Ok(exposition) = result {
+            for one in waiting {
+                // Whoever went away meanwhile has cancelled its scrape.
+                let _ = one.send(exposition.clone());
+            }
+        }
+        let took = thread_cpu().saturating_sub(before);
+        std::thread::sleep((took * REST_FACTOR).min(LONGEST_REST));
+    }
 }
 
 struct Parts {
@@ -89,129 +178,16 @@ struct Parts {
     containers: ContainerCollector,
     agent: Arc<AgentMetrics>,
     process: OwnProcess,
-    desk: Mutex<Desk>,
-    landed: Condvar,
-}
-
-/// Who waits for what. Flights are numbered; a result stands until the next flight begins.
-#[derive(Default)]
-struct Desk {
-    flight: u64,
-    flying: bool,
-    waiting: usize,
-    result: Option<Bytes>,
-    size: usize,
-}
-
-impl Exporter {
-    /// An exporter of this node, its containers (those that `targets` names, in `cgroups`) and the agent.
-    pub fn new(
-        config: ExporterConfig,
-        cgroups: Cgroups,
-        agent: Arc<AgentMetrics>,
-        targets: Arc<dyn TargetSource>,
-    ) -> Self {
-        let parts = Parts {
-            node: NodeCollectors::new(
-                config.host.clone(),
-                config.filesystems.clone(),
-                config.statfs_deadline,
-            ),
-            containers: ContainerCollector::new(cgroups, targets),
-            agent,
-            process: OwnProcess::new(),
-            desk: Mutex::new(Desk {
-                size: FIRST_CAPACITY,
-                ..Desk::default()
-            }),
-            landed: Condvar::new(),
-        };
-        Self {
-            parts: Arc::new(parts),
-            config,
-        }
-    }
-
-    /// One exposition in the text format 0.0.4. Blocks: call it from a thread that may wait.
-    pub fn scrape(&self) -> Result<Bytes, ScrapeError> {
-        let mut desk = self.parts.desk.lock().unwrap_or_else(PoisonError::into_inner);
-        if desk.waiting >= self.config.waiting.max(1) {
-            self.parts.agent.cost.refused();
-            return Err(ScrapeError::Busy {
-                waiting: desk.waiting,
-            });
-        }
-        if desk.flying {
-            self.parts.agent.cost.shared();
-        } else {
-            self.take_off(&mut desk)?;
-        }
-        let flight = desk.flight;
-        desk.waiting += 1;
-        let (mut desk, _) = self
-            .parts
-            .landed
-            .wait_timeout_while(desk, self.config.deadline, |desk| {
-                desk.flying && desk.flight == flight
-            })
-            .unwrap_or_else(PoisonError::into_inner);
-        desk.waiting -= 1;
-        if desk.flying && desk.flight == flight {
-            return Err(ScrapeError::Late {
-                deadline: self.config.deadline,
-            });
-        }
-        // Where the next flight has begun meanwhile, its predecessor's result is still there.
-        desk.result.clone().ok_or(ScrapeError::Failed)
-    }
-
-    fn take_off(&self, desk: &mut Desk) -> Result<(), ScrapeError> {
-        let (parts, size) = (Arc::clone(&self.parts), desk.size);
-        std::thread::Builder::new()
-            .name("scrape".to_owned())
-            .spawn(move || {
-                let mut landing = Landing {
-                    parts: &parts,
-                    result: None,
-                };
-                landing.result = Some(parts.collect(size));
-            })
-            .map_err(ScrapeError::Thread)?;
-        desk.flight += 1;
-        desk.flying = true;
-        Ok(())
-    }
-}
-
-/// Hands the result over, also when the collection panics.
-struct Landing<'a> {
-    parts: &'a Parts,
-    result: Option<Bytes>,
-}
-
-impl Drop for Landing<'_> {
-    fn drop(&mut self) {
-        let mut desk = self.parts.desk.lock().unwrap_or_else(PoisonError::into_inner);
-        desk.flying = false;
-        desk.result = self.result.take();
-        desk.size = desk
-            .result
-            .as_ref()
-            .map_or(FIRST_CAPACITY, |text| text.len() + text.len() / 8);
-        self.parts.landed.notify_all();
-    }
+    capacity: usize,
 }
 
 impl Parts {
-    fn collect(&self, capacity: usize) -> Bytes {
-        // Of this thread alone: on Linux, niceness is a thread's own.
-        if let Err(error) = rustix::process::nice(NICENESS) {
-            tracing::debug!(%error, "lower the priority of a collection");
-        }
-        let began = Instant::now();
-        let mut out = Encoder::with_capacity(capacity);
+    fn collect(&mut self) -> Bytes {
+        let (began, cpu) = (Instant::now(), thread_cpu());
+        let mut out = Encoder::with_capacity(self.capacity);
         self.node.collect(&mut out);
-        let (read, gone) = self.containers.collect(&mut out);
+        let kills = self.node.oom_kills();
+        let (read, gone) = self.containers.collect(kills, &mut out);
         out.single(
             "pinnace_scrape_cgroups",
             Kind::Gauge,
@@ -227,14 +203,14 @@ impl Parts {
             Err(error) => tracing::warn!(%error, "encode the agent's own metrics"),
         }
         let text = out.finish();
-        self.agent
-            .cost
-            .collected(began.elapsed(), thread_cpu(), text.len());
+        self.capacity = text.len() + text.len() / 8;
+        let cpu = thread_cpu().saturating_sub(cpu);
+        self.agent.cost.collected(began.elapsed(), cpu, text.len());
         Bytes::from(text)
     }
 }
 
-/// CPU of this thread, which has done nothing but collect.
+/// CPU that this thread has taken, which does nothing but collect.
 fn thread_cpu() -> Duration {
     let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     let seconds = u64::try_from(spent.tv_sec).unwrap_or_default();

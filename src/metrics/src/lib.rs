@@ -20,10 +20,11 @@ pub mod host;
 pub mod node;
 
 mod process;
+mod reader;
 mod scrape_cost;
 
 pub use agent::{AgentMetrics, BuildInfo, RegisterError};
 pub use containers::{ContainerCollector, ContainerTarget, TargetSource};
-pub use exporter::{Exporter, ExporterConfig, ScrapeError};
+pub use exporter::{Exporter, ExporterConfig, ExporterError, ScrapeError};
 pub use host::Host;
 pub use node::{FilesystemFilter, NodeCollectors};

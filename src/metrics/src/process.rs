@@ -1,9 +1,16 @@
 //! `process_*`: what the agent itself takes, under the names that Prometheus' clients share.
 
-use procfs::process::{LimitValue, Process};
-use procfs::{CurrentSI, KernelStats, ProcError};
+use std::io;
+use std::path::Path;
+
+use procfs::process::{Process, Stat};
+use procfs::{CurrentSI, FromRead, KernelStats, ProcError};
+use rustix::process::{Resource, getrlimit};
 
 use crate::encode::{Encoder, Kind, Value};
+
+const STAT: &str = "/proc/self/stat";
+const FDS: &str = "/proc/self/fd";
 
 /// Reads this process; its start is worked out once.
 pub(crate) struct OwnProcess {
@@ -19,8 +26,25 @@ impl OwnProcess {
 
     /// Writes the families; where `/proc` hides something, the rest is still told.
     pub(crate) fn collect(&self, out: &mut Encoder) {
-        if let Err(error) = self.try_collect(out) {
+        if let Err(error) = collect_stat(out) {
             tracing::debug!(%error, "read the agent's own process");
+        }
+        match open_fds() {
+            Ok(fds) => out.single(
+                "process_open_fds",
+                Kind::Gauge,
+                "Descriptors that the agent has open.",
+                fds,
+            ),
+            Err(error) => tracing::debug!(%error, "count the agent's own descriptors"),
+        }
+        if let Some(most) = getrlimit(Resource::Nofile).current {
+            out.single(
+                "process_max_fds",
+                Kind::Gauge,
+                "Descriptors that the agent may have open.",
+                most,
+            );
         }
         if let Some(start) = self.start_seconds {
             out.single(
@@ -31,57 +55,50 @@ impl OwnProcess {
             );
         }
     }
+}
 
-    fn try_collect(&self, out: &mut Encoder) -> Result<(), ProcError> {
-        let process = Process::myself()?;
-        let stat = process.stat()?;
-        let cpu = (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64;
-        let threads = u64::try_from(stat.num_threads).unwrap_or_default();
-        let families: [(&str, Kind, &str, Value); 4] = [
-            (
-                "process_cpu_seconds_total",
-                Kind::Counter,
-                "Seconds of CPU that the agent took.",
-                cpu.into(),
-            ),
-            (
-                "process_resident_memory_bytes",
-                Kind::Gauge,
-                "Bytes of memory that the agent holds.",
-                (stat.rss * procfs::page_size()).into(),
-            ),
-            (
-                "process_threads",
-                Kind::Gauge,
-                "Threads of the agent.",
-                threads.into(),
-            ),
-            (
-                "process_virtual_memory_bytes",
-                Kind::Gauge,
-                "Bytes of address space of the agent.",
-                stat.vsize.into(),
-            ),
-        ];
-        for (name, kind, help, value) in families {
-            out.single(name, kind, help, value);
-        }
-        let fds = process.fd_count()? as u64;
-        out.single(
-            "process_open_fds",
+fn collect_stat(out: &mut Encoder) -> Result<(), ProcError> {
+    let stat = Stat::from_file(STAT)?;
+    let cpu = (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64;
+    let threads = u64::try_from(stat.num_threads).unwrap_or_default();
+    let families: [(&str, Kind, &str, Value); 4] = [
+        (
+            "process_cpu_seconds_total",
+            Kind::Counter,
+            "Seconds of CPU that the agent took.",
+            cpu.into(),
+        ),
+        (
+            "process_resident_memory_bytes",
             Kind::Gauge,
-            "Descriptors that the agent has open.",
-            fds,
-        );
-        if let LimitValue::Value(most) = process.limits()?.max_open_files.soft_limit {
-            out.single(
-                "process_max_fds",
-                Kind::Gauge,
-                "Descriptors that the agent may have open.",
-                most,
-            );
-        }
-        Ok(())
+            "Bytes of memory that the agent holds.",
+            (stat.rss * procfs::page_size()).into(),
+        ),
+        (
+            "process_threads",
+            Kind::Gauge,
+            "Threads of the agent.",
+            threads.into(),
+        ),
+        (
+            "process_virtual_memory_bytes",
+            Kind::Gauge,
+            "Bytes of address space of the agent.",
+            stat.vsize.into(),
+        ),
+    ];
+    for (name, kind, help, value) in families {
+        out.single(name, kind, help, value);
+    }
+    Ok(())
+}
+
+/// Since Linux 6.2 the folder's size is their number; before, it is 0 and they must be counted.
+fn open_fds() -> io::Result<u64> {
+    let folder = Path::new(FDS);
+    match folder.metadata()?.len() {
+        0 => Ok(folder.read_dir()?.count() as u64),
+        count => Ok(count),
     }
 }
 

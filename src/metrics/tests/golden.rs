@@ -90,7 +90,7 @@ fn node(host: Host) -> String {
         insides: vec!["/run/credentials".into(), "/run/pinnace".into()],
         ..Default::default()
     };
-    let collectors = NodeCollectors::new(host, filter, Duration::from_secs(20));
+    let mut collectors = NodeCollectors::new(host, filter, Duration::from_secs(20));
     let mut out = Encoder::default();
     collectors.collect(&mut out);
     steady(out.finish())
@@ -165,7 +165,7 @@ fn containers(fixture: &str) -> String {
     let table = std::fs::read(root.join("proc/self/mountinfo")).unwrap();
     let cgroups = Cgroups::from_mounts(&parse_mount_table(&table), &root).unwrap();
     let mut out = Encoder::default();
-    let counts = ContainerCollector::new(cgroups, Arc::new(targets)).collect(&mut out);
+    let counts = ContainerCollector::new(cgroups, Arc::new(targets)).collect(None, &mut out);
     assert_eq!(counts, (3, 1), "read, gone");
     steady(out.finish())
 }

@@ -4,7 +4,7 @@
 //! cAdvisor does: v2's `cpu.weight` as shares, a limit that is none as 0.
 
 use pinnace_sys::SysResult;
-use pinnace_sys::cgroup::{Cgroup, CgroupVersion, Cgroups, CpuStats, MemoryStats, PidsStats};
+use pinnace_sys::cgroup::{CgroupVersion, CpuStats, HeldCgroup, MemoryStats, PidsStats};
 
 /// v1 tells "no limit" as a number near 2^63, rounded to pages.
 const NO_LIMIT_V1: u64 = 1 << 62;
@@ -23,59 +23,55 @@ pub(super) struct Usage {
     pub reservation_bytes: u64,
 }
 
-/// Reads the cgroup of this path; `None` where it is gone.
-pub(super) fn read(cgroups: &Cgroups, path: &str) -> SysResult<Option<Usage>> {
-    let group = cgroups.group(path)?;
+/// Reads a cgroup; `None` where it is gone. For `known_kills` see [`HeldCgroup::memory_stats`].
+pub(super) fn read(
+    group: &HeldCgroup,
+    version: CgroupVersion,
+    known_kills: Option<u64>,
+) -> SysResult<Option<Usage>> {
     let Some(cpu) = group.cpu_stats()? else {
         return Ok(None);
     };
     let mut usage = Usage {
         cpu,
-        memory: group.memory_stats()?,
+        memory: group.memory_stats(known_kills)?,
         pids: group.pids_stats()?,
-        processes: group
-            .read("cpu", "cgroup.procs")?
-            .map(|text| text.lines().count() as u64),
+        processes: group.read_with("cpu", "cgroup.procs", |text| text.lines().count() as u64)?,
         ..Usage::default()
     };
-    match cgroups.version() {
-        CgroupVersion::V1 => settings_v1(&group, &mut usage)?,
-        CgroupVersion::V2 => settings_v2(&group, &mut usage)?,
+    match version {
+        CgroupVersion::V1 => settings_v1(group, &mut usage)?,
+        CgroupVersion::V2 => settings_v2(group, &mut usage)?,
     }
     Ok(Some(usage))
 }
 
-fn settings_v1(group: &Cgroup, usage: &mut Usage) -> SysResult<()> {
+fn settings_v1(group: &HeldCgroup, usage: &mut Usage) -> SysResult<()> {
     let limit = |file: &str| -> SysResult<u64> {
-        Ok(number(group, "memory", file)?
+        Ok(group
+            .number("memory", file)?
             .filter(|limit| *limit < NO_LIMIT_V1)
             .unwrap_or(0))
     };
-    usage.cpu_shares = number(group, "cpu", "cpu.shares")?;
+    usage.cpu_shares = group.number("cpu", "cpu.shares")?;
     // -1, which is no number here, stands for none.
-    usage.cpu_quota_us = number(group, "cpu", "cpu.cfs_quota_us")?;
-    usage.cpu_period_us = number(group, "cpu", "cpu.cfs_period_us")?;
+    usage.cpu_quota_us = group.number("cpu", "cpu.cfs_quota_us")?;
+    usage.cpu_period_us = group.number("cpu", "cpu.cfs_period_us")?;
     usage.swap_limit_bytes = limit("memory.memsw.limit_in_bytes")?;
     usage.reservation_bytes = limit("memory.soft_limit_in_bytes")?;
     Ok(())
 }
 
-fn settings_v2(group: &Cgroup, usage: &mut Usage) -> SysResult<()> {
-    usage.cpu_shares = number(group, "cpu", "cpu.weight")?.map(shares_of_weight);
-    let max = group.read("cpu", "cpu.max")?.unwrap_or_default();
-    let mut words = max.split_ascii_whitespace().map(|word| word.parse().ok());
-    usage.cpu_quota_us = words.next().flatten();
-    usage.cpu_period_us = words.next().flatten();
-    usage.swap_limit_bytes = number(group, "memory", "memory.swap.max")?.unwrap_or(0);
-    usage.reservation_bytes = number(group, "memory", "memory.low")?.unwrap_or(0);
+fn settings_v2(group: &HeldCgroup, usage: &mut Usage) -> SysResult<()> {
+    usage.cpu_shares = group.number("cpu", "cpu.weight")?.map(shares_of_weight);
+    let max = group.read_with("cpu", "cpu.max", |text| {
+        let mut words = text.split_ascii_whitespace().map(|word| word.parse().ok());
+        (words.next().flatten(), words.next().flatten())
+    })?;
+    (usage.cpu_quota_us, usage.cpu_period_us) = max.unwrap_or_default();
+    usage.swap_limit_bytes = group.number("memory", "memory.swap.max")?.unwrap_or(0);
+    usage.reservation_bytes = group.number("memory", "memory.low")?.unwrap_or(0);
     Ok(())
-}
-
-/// A file of one number; `max` is none.
-fn number(group: &Cgroup, controller: &str, file: &str) -> SysResult<Option<u64>> {
-    Ok(group
-        .read(controller, file)?
-        .and_then(|text| text.trim().parse().ok()))
 }
 
 /// The inverse of Kubernetes' formula from shares to weight.

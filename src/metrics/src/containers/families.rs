@@ -3,7 +3,7 @@
 use pinnace_sys::cgroup::{CpuStats, MemoryStats};
 
 use super::Row;
-use crate::encode::{Encoder, Kind, Value};
+use crate::encode::{Encoder, Kind, Labels, Value};
 
 type Read = fn(&Row) -> Option<Value>;
 
@@ -182,48 +182,35 @@ const FAMILIES: [(&str, Kind, &str, Read); 26] = [
 /// Writes all families of all rows; `now` in seconds since 1970.
 pub(super) fn write(rows: &[Row], now: u64, out: &mut Encoder) {
     for (name, kind, help, read) in FAMILIES {
-        let mut family = out.family(name, kind, help);
-        for row in rows {
-            if let Some(value) = read(row) {
-                family.labelled(&row.labels, value);
-            }
-        }
+        let found = rows.iter().filter_map(|row| Some((&row.labels, read(row)?)));
+        out.samples(name, kind, help, found);
     }
-    let mut family = out.family(
+    out.samples(
         "container_cpu_usage_seconds_total",
         Kind::Counter,
         "Seconds of CPU.",
+        rows.iter()
+            .map(|row| (row.labels.with("cpu", "total"), seconds(row.usage.cpu.usage_ns))),
     );
-    for row in rows {
-        family.labelled(&row.labels.with("cpu", "total"), seconds(row.usage.cpu.usage_ns));
-    }
-    let mut family = out.family(
+    out.samples(
         "container_last_seen",
         Kind::Gauge,
         "When this was read, in seconds since 1970.",
+        rows.iter().map(|row| (&row.labels, now)),
     );
-    for row in rows {
-        family.labelled(&row.labels, now);
-    }
-    write_faults(rows, out);
-}
-
-fn write_faults(rows: &[Row], out: &mut Encoder) {
-    let mut family = out.family(
+    out.samples(
         "container_memory_failures_total",
         Kind::Counter,
         "Page faults: all, and those that waited for storage.",
+        rows.iter().filter_map(faults).flatten(),
     );
-    for row in rows {
-        let Some(memory) = &row.usage.memory else { continue };
-        for (kind, count) in [
-            ("pgfault", memory.page_faults),
-            ("pgmajfault", memory.major_page_faults),
-        ] {
-            family.labelled(
-                &row.labels.with("failure_type", kind).with("scope", "hierarchy"),
-                count,
-            );
-        }
-    }
+}
+
+fn faults(row: &Row) -> Option<[(Labels, u64); 2]> {
+    let memory = row.usage.memory.as_ref()?;
+    let labels = |kind| row.labels.with("failure_type", kind).with("scope", "hierarchy");
+    Some([
+        (labels("pgfault"), memory.page_faults),
+        (labels("pgmajfault"), memory.major_page_faults),
+    ])
 }

@@ -5,6 +5,7 @@
 
 mod cgroup;
 mod families;
+mod held;
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,6 +16,7 @@ use pinnace_sys::cgroup::Cgroups;
 use crate::encode::{Encoder, Labels};
 
 use cgroup::Usage;
+use held::HeldGroups;
 
 /// A cgroup to be measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,28 +61,34 @@ struct Row {
 
 /// Measures cgroups.
 pub struct ContainerCollector {
-    cgroups: Cgroups,
     targets: Arc<dyn TargetSource>,
+    held: HeldGroups,
 }
 
 impl ContainerCollector {
     /// Measures what `targets` names, in the hierarchies of `cgroups`.
     pub fn new(cgroups: Cgroups, targets: Arc<dyn TargetSource>) -> Self {
-        Self { cgroups, targets }
+        Self {
+            held: HeldGroups::new(cgroups),
+            targets,
+        }
     }
 
-    /// Measures all targets; how many were read and how many were gone.
-    pub fn collect(&self, out: &mut Encoder) -> (usize, usize) {
+    /// Measures all targets; how many were read and how many were gone. `host_kills` is how many processes the
+    /// kernel has killed for want of memory, on the whole host, as it was just before.
+    pub fn collect(&mut self, host_kills: Option<u64>, out: &mut Encoder) -> (usize, usize) {
         let mut targets = self.targets.targets();
         // Two sorted scrapes of the same pods differ in their values alone.
         targets.sort_unstable_by(|a, b| {
             (&a.namespace, &a.pod, &a.container, &a.name).cmp(&(&b.namespace, &b.pod, &b.container, &b.name))
         });
         let all = targets.len();
+        self.held.begin(host_kills);
         let rows: Vec<Row> = targets
             .into_iter()
             .filter_map(|target| self.row(target))
             .collect();
+        self.held.end();
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
@@ -89,8 +97,8 @@ impl ContainerCollector {
         (rows.len(), all - rows.len())
     }
 
-    fn row(&self, target: ContainerTarget) -> Option<Row> {
-        let usage = match cgroup::read(&self.cgroups, &target.cgroup) {
+    fn row(&mut self, target: ContainerTarget) -> Option<Row> {
+        let usage = match self.held.read(&target.cgroup) {
             Ok(usage) => usage?,
             Err(error) => {
                 tracing::debug!(cgroup = target.cgroup, %error, "read what a cgroup used");

@@ -2,7 +2,8 @@
 
 use super::Collector;
 use crate::encode::{Encoder, Kind};
-use crate::host::{CollectError, Host};
+use crate::host::CollectError;
+use crate::reader::Reader;
 
 pub(super) struct Conntrack;
 
@@ -11,15 +12,15 @@ impl Collector for Conntrack {
         "conntrack"
     }
 
-    fn collect(&self, host: &Host, out: &mut Encoder) -> Result<(), CollectError> {
-        let number = |file: &str| {
-            let path = format!("sys/net/netfilter/{file}");
-            let text = host.proc_text(&path)?;
+    fn collect(&mut self, host: &Reader, out: &mut Encoder) -> Result<(), CollectError> {
+        let number = |file: &'static str| {
+            let text = host.proc_text(file)?;
             text.trim()
                 .parse::<u64>()
-                .map_err(|_| CollectError::malformed(host.proc.join(path), "a number"))
+                .map_err(|_| host.malformed(file, "a number"))
         };
-        let (entries, limit) = (number("nf_conntrack_count")?, number("nf_conntrack_max")?);
+        let entries = number("sys/net/netfilter/nf_conntrack_count")?;
+        let limit = number("sys/net/netfilter/nf_conntrack_max")?;
         out.single(
             "node_nf_conntrack_entries",
             Kind::Gauge,

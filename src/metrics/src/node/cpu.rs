@@ -5,11 +5,11 @@
 //! counts anew.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use super::Collector;
 use crate::encode::{Encoder, Kind};
-use crate::host::{CollectError, Host};
+use crate::host::CollectError;
+use crate::reader::Reader;
 
 const MODES: [&str; 8] = [
     "user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal",
@@ -24,7 +24,7 @@ type Ticks = [u64; FIELDS];
 
 #[derive(Default)]
 pub(super) struct Cpu {
-    seen: Mutex<BTreeMap<u32, Ticks>>,
+    seen: BTreeMap<u32, Ticks>,
 }
 
 impl Collector for Cpu {
@@ -32,17 +32,15 @@ impl Collector for Cpu {
         "cpu"
     }
 
-    fn collect(&self, host: &Host, out: &mut Encoder) -> Result<(), CollectError> {
-        let now = parse(&host.proc_text("stat")?)
-            .ok_or_else(|| CollectError::malformed(host.proc.join("stat"), "a line of a CPU"))?;
+    fn collect(&mut self, host: &Reader, out: &mut Encoder) -> Result<(), CollectError> {
+        let now = parse(&host.proc_text("stat")?).ok_or_else(|| host.malformed("stat", "a line of a CPU"))?;
         let ticks_per_second = procfs::ticks_per_second();
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let steady = now
             .into_iter()
-            .map(|(cpu, ticks)| (cpu, steady(seen.get(&cpu), ticks, ticks_per_second)))
+            .map(|(cpu, ticks)| (cpu, steady(self.seen.get(&cpu), ticks, ticks_per_second)))
             .collect::<BTreeMap<_, _>>();
         write(&steady, ticks_per_second, out);
-        *seen = steady;
+        self.seen = steady;
         Ok(())
     }
 }

@@ -6,7 +6,8 @@ use procfs::DiskStat;
 
 use super::Collector;
 use crate::encode::{Encoder, Kind, Labels, Value};
-use crate::host::{CollectError, Host, attribute, read};
+use crate::host::CollectError;
+use crate::reader::{Reader, attribute, read};
 
 /// The kernel's unit, whatever the device's own sectors are.
 const SECTOR_BYTES: u64 = 512;
@@ -124,9 +125,9 @@ impl Collector for Diskstats {
         "diskstats"
     }
 
-    fn collect(&self, host: &Host, out: &mut Encoder) -> Result<(), CollectError> {
+    fn collect(&mut self, host: &Reader, out: &mut Encoder) -> Result<(), CollectError> {
         let failed = |source| CollectError::Parse {
-            path: host.proc.join("diskstats"),
+            path: host.proc("diskstats"),
             source,
         };
         let mut disks = Vec::new();
@@ -136,24 +137,25 @@ impl Collector for Diskstats {
                 disks.push((Labels::new(&[("device", &disk.name)]), disk));
             }
         }
-        let mut info = out.family("node_disk_info", Kind::Gauge, "What a block device is; always 1.");
-        for (_, disk) in &disks {
-            info.labelled(&identity(host, disk), 1_u64);
-        }
+        let found = disks.iter().map(|(_, disk)| (identity(host, disk), 1_u64));
+        out.samples(
+            "node_disk_info",
+            Kind::Gauge,
+            "What a block device is; always 1.",
+            found,
+        );
         for (name, kind, help, read) in FAMILIES {
-            let mut family = out.family(name, kind, help);
-            for (labels, disk) in &disks {
-                if let Some(value) = read(disk) {
-                    family.labelled(labels, value);
-                }
-            }
+            let found = disks
+                .iter()
+                .filter_map(|(labels, disk)| Some((labels, read(disk)?)));
+            out.samples(name, kind, help, found);
         }
         Ok(())
     }
 }
 
 /// What udev knows of the device.
-fn identity(host: &Host, disk: &DiskStat) -> Labels {
+fn identity(host: &Reader, disk: &DiskStat) -> Labels {
     let path = host.rooted(&format!("run/udev/data/b{}:{}", disk.major, disk.minor));
     let text = read(&path).unwrap_or_default();
     let known: HashMap<&str, &str> = text
@@ -162,7 +164,7 @@ fn identity(host: &Host, disk: &DiskStat) -> Labels {
         .collect();
     let get = |name: &str| known.get(name).copied().unwrap_or_default();
     let serial = ["SCSI_IDENT_SERIAL", "ID_SERIAL_SHORT", "ID_SERIAL"].map(get);
-    let queue = host.sys.join("block").join(&disk.name).join("queue/rotational");
+    let queue = host.sys("block").join(&disk.name).join("queue/rotational");
     Labels::new(&[
         ("device", &disk.name),
         ("major", &disk.major.to_string()),

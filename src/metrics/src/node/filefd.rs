@@ -2,7 +2,8 @@
 
 use super::Collector;
 use crate::encode::{Encoder, Kind};
-use crate::host::{CollectError, Host};
+use crate::host::CollectError;
+use crate::reader::Reader;
 
 pub(super) struct Filefd;
 
@@ -11,12 +12,12 @@ impl Collector for Filefd {
         "filefd"
     }
 
-    fn collect(&self, host: &Host, out: &mut Encoder) -> Result<(), CollectError> {
+    fn collect(&mut self, host: &Reader, out: &mut Encoder) -> Result<(), CollectError> {
         let text = host.proc_text("sys/fs/file-nr")?;
         let mut words = text.split_ascii_whitespace();
         let mut number = |what| {
             let word = words.next().and_then(|word| word.parse::<u64>().ok());
-            word.ok_or_else(|| CollectError::malformed(host.proc.join("sys/fs/file-nr"), what))
+            word.ok_or_else(|| host.malformed("sys/fs/file-nr", what))
         };
         let allocated = number("the number of open files")?;
         // Files allocated and not in use; always 0 since Linux 2.6.

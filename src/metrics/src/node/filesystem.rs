@@ -8,7 +8,8 @@ use super::Collector;
 use super::mounts::{self, Mount};
 use super::statfs::{Asker, NoSize, Size};
 use crate::encode::{Encoder, Kind, Labels};
-use crate::host::{CollectError, Host};
+use crate::host::CollectError;
+use crate::reader::Reader;
 
 /// Which mounts are left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,28 +56,58 @@ impl FilesystemFilter {
 
 pub(super) struct Filesystem {
     filter: FilesystemFilter,
+    table: mounts::Table,
+    rows: Vec<Row>,
+    begun: Result<(), CollectError>,
     asker: Asker,
+}
+
+/// A mount that is shown.
+struct Row {
+    labels: Labels,
+    path: PathBuf,
+    read_only: bool,
+}
+
+impl Row {
+    fn new(mount: &Mount, path: PathBuf) -> Self {
+        let labels = Labels::new(&[
+            ("device", &mount.device),
+            ("fstype", &mount.fs_type),
+            ("mountpoint", &mount.point),
+        ]);
+        Self {
+            labels,
+            path,
+            read_only: mount.read_only,
+        }
+    }
 }
 
 impl Filesystem {
     pub(super) fn new(filter: FilesystemFilter, deadline: Duration) -> Self {
         Self {
             filter,
+            table: mounts::Table::default(),
+            rows: Vec::new(),
+            begun: Ok(()),
             asker: Asker::new(deadline),
         }
     }
 
-    fn mounts(&self, host: &Host) -> Result<Vec<Mount>, CollectError> {
-        // The first process sees the host's mounts, wherever this one runs.
-        let table = host
-            .proc_text("1/mounts")
-            .or_else(|_| host.proc_text("self/mounts"))?;
-        let mut seen = HashSet::new();
-        Ok(mounts::parse(&table)
-            .filter(|mount| self.filter.keeps(mount))
-            // A point that is mounted over shows its upper mount only, whichever line it is asked for.
-            .filter(|mount| seen.insert((mount.device.clone(), mount.point.clone(), mount.fs_type.clone())))
-            .collect())
+    fn look(&mut self, host: &Reader) -> Result<(), CollectError> {
+        if let Some(table) = self.table.changed(host)? {
+            let mut seen = HashSet::new();
+            self.rows = mounts::parse(&table)
+                .filter(|mount| self.filter.keeps(mount))
+                // A point that is mounted over shows its upper mount only, whichever line it is asked for.
+                .filter(|mount| {
+                    seen.insert((mount.device.clone(), mount.point.clone(), mount.fs_type.clone()))
+                })
+                .map(|mount| Row::new(&mount, host.rooted(&mount.point)))
+                .collect();
+        }
+        Ok(())
     }
 }
 
@@ -85,11 +116,17 @@ impl Collector for Filesystem {
         "filesystem"
     }
 
-    fn collect(&self, host: &Host, out: &mut Encoder) -> Result<(), CollectError> {
-        let mounts = self.mounts(host)?;
-        let paths: Vec<PathBuf> = mounts.iter().map(|mount| host.rooted(&mount.point)).collect();
-        let answers = self.asker.round(&paths);
-        write(&mounts, &answers, out);
+    fn begin(&mut self, host: &Reader) {
+        self.begun = self.look(host);
+        if self.begun.is_ok() {
+            self.asker
+                .begin(self.rows.iter().map(|row| row.path.clone()).collect());
+        }
+    }
+
+    fn collect(&mut self, _host: &Reader, out: &mut Encoder) -> Result<(), CollectError> {
+        std::mem::replace(&mut self.begun, Ok(()))?;
+        write(&self.rows, &self.asker.finish(), out);
         Ok(())
     }
 }
@@ -122,43 +159,35 @@ const FAMILIES: [(&str, &str, Read); 5] = [
     ),
 ];
 
-fn write(mounts: &[Mount], answers: &[Result<Size, NoSize>], out: &mut Encoder) {
-    let rows: Vec<_> = mounts
-        .iter()
-        .zip(answers)
-        .map(|(mount, answer)| {
-            let labels = [
-                ("device", mount.device.as_str()),
-                ("fstype", &mount.fs_type),
-                ("mountpoint", &mount.point),
-            ];
-            (Labels::new(&labels), mount, answer)
-        })
-        .collect();
+fn write(rows: &[Row], answers: &[Result<Size, NoSize>], out: &mut Encoder) {
     let mut family = out.family(
         "node_filesystem_device_error",
         Kind::Gauge,
         "1 if the file system could not be asked, with the cause as a label.",
     );
-    for (labels, _, answer) in &rows {
+    for (row, answer) in rows.iter().zip(answers) {
         match answer {
-            Ok(_) => family.labelled(labels, 0_u64),
-            Err(why) => family.labelled(&labels.with("device_error", &cause(*why)), 1_u64),
+            Ok(_) => family.labelled(&row.labels, 0_u64),
+            Err(why) => family.labelled(&row.labels.with("device_error", &cause(*why)), 1_u64),
         }
     }
-    let mut family = out.family("node_filesystem_readonly", Kind::Gauge, "1 if mounted read-only.");
-    for (labels, mount, answer) in &rows {
-        if answer.is_ok() {
-            family.labelled(labels, mount.read_only);
-        }
-    }
+    let known: Vec<(&Row, &Size)> = rows
+        .iter()
+        .zip(answers)
+        .filter_map(|(row, answer)| Some((row, answer.as_ref().ok()?)))
+        .collect();
+    let read_only = known
+        .iter()
+        .map(|(row, size)| (&row.labels, row.read_only || size.read_only));
+    out.samples(
+        "node_filesystem_readonly",
+        Kind::Gauge,
+        "1 if mounted read-only.",
+        read_only,
+    );
     for (name, help, read) in FAMILIES {
-        let mut family = out.family(name, Kind::Gauge, help);
-        for (labels, _, answer) in &rows {
-            if let Ok(size) = answer {
-                family.labelled(labels, read(size));
-            }
-        }
+        let found = known.iter().map(|(row, size)| (&row.labels, read(size)));
+        out.samples(name, Kind::Gauge, help, found);
     }
 }
 
@@ -210,16 +239,17 @@ mod tests {
 
     #[test]
     fn mount_in_error_tells_only_that() {
-        let mounts = [mount("/", "ext4"), mount("/nfs", "nfs")];
+        let rows = [mount("/", "ext4"), mount("/nfs", "nfs")].map(|mount| Row::new(&mount, PathBuf::new()));
         let size = Size {
             size_bytes: 5,
             free_bytes: 4,
             avail_bytes: 3,
             files: 2,
             files_free: 1,
+            read_only: true,
         };
         let mut out = Encoder::default();
-        write(&mounts, &[Ok(size), Err(NoSize::Stuck)], &mut out);
+        write(&rows, &[Ok(size), Err(NoSize::Stuck)], &mut out);
         let text = String::from_utf8(out.finish()).unwrap();
         assert_eq!(
             text.lines()
@@ -233,5 +263,7 @@ mod tests {
         assert!(
             text.contains("node_filesystem_size_bytes{device=\"d\",fstype=\"ext4\",mountpoint=\"/\"} 5\n")
         );
+        // The file system went read-only by itself, which no line of the table tells.
+        assert!(text.contains("node_filesystem_readonly{device=\"d\",fstype=\"ext4\",mountpoint=\"/\"} 1\n"));
     }
 }

@@ -2,7 +2,8 @@
 
 use super::Collector;
 use crate::encode::{Encoder, Kind};
-use crate::host::{CollectError, Host};
+use crate::host::CollectError;
+use crate::reader::Reader;
 
 pub(super) struct Loadavg;
 
@@ -17,14 +18,14 @@ impl Collector for Loadavg {
         "loadavg"
     }
 
-    fn collect(&self, host: &Host, out: &mut Encoder) -> Result<(), CollectError> {
+    fn collect(&mut self, host: &Reader, out: &mut Encoder) -> Result<(), CollectError> {
         let text = host.proc_text("loadavg")?;
         let mut words = text.split_ascii_whitespace();
         for (name, help) in FAMILIES {
             let load: f64 = words
                 .next()
                 .and_then(|word| word.parse().ok())
-                .ok_or_else(|| CollectError::malformed(host.proc.join("loadavg"), "an average"))?;
+                .ok_or_else(|| host.malformed("loadavg", "an average"))?;
             out.single(name, Kind::Gauge, help, load);
         }
         Ok(())

@@ -2,7 +2,8 @@
 
 use super::Collector;
 use crate::encode::{Encoder, Kind, name_part};
-use crate::host::{CollectError, Host};
+use crate::host::CollectError;
+use crate::reader::Reader;
 
 pub(super) struct Meminfo;
 
@@ -11,12 +12,12 @@ impl Collector for Meminfo {
         "meminfo"
     }
 
-    fn collect(&self, host: &Host, out: &mut Encoder) -> Result<(), CollectError> {
+    fn collect(&mut self, host: &Reader, out: &mut Encoder) -> Result<(), CollectError> {
         let text = host.proc_text("meminfo")?;
         let fields: Option<Vec<_>> = text.lines().map(field).collect();
         let fields = fields
             .filter(|fields| !fields.is_empty())
-            .ok_or_else(|| CollectError::malformed(host.proc.join("meminfo"), "a field"))?;
+            .ok_or_else(|| host.malformed("meminfo", "a field"))?;
         for (field, value, unit) in fields {
             let name = name_part(&field.replace(')', "").replace('(', "_"));
             let help = format!("Field {field} of /proc/meminfo.");

@@ -29,20 +29,23 @@ use std::time::{Duration, Instant};
 
 use crate::encode::{Encoder, Kind};
 use crate::host::{CollectError, Host};
+use crate::reader::Reader;
 
 pub use filesystem::FilesystemFilter;
 
 /// One collector.
-trait Collector: Send + Sync {
+trait Collector: Send {
     /// Its name in node_exporter, the label `collector`.
     fn name(&self) -> &'static str;
+    /// Gives out what others can do while the collectors before this one run.
+    fn begin(&mut self, _host: &Reader) {}
     /// Reads the host and writes its families.
-    fn collect(&self, host: &Host, out: &mut Encoder) -> Result<(), CollectError>;
+    fn collect(&mut self, host: &Reader, out: &mut Encoder) -> Result<(), CollectError>;
 }
 
 /// All collectors of a node.
 pub struct NodeCollectors {
-    host: Host,
+    host: Reader,
     collectors: Vec<Box<dyn Collector>>,
 }
 
@@ -69,15 +72,29 @@ impl NodeCollectors {
             Box::new(uname::Uname),
             Box::new(vmstat::Vmstat),
         ];
-        Self { host, collectors }
+        Self {
+            host: Reader::new(host),
+            collectors,
+        }
+    }
+
+    /// Processes that the kernel has killed for want of memory; `None` where it does not count them.
+    pub fn oom_kills(&self) -> Option<u64> {
+        let text = self.host.proc_text("vmstat").ok()?;
+        text.lines()
+            .find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
     }
 
     /// Runs all collectors, one after the other.
-    pub fn collect(&self, out: &mut Encoder) {
+    pub fn collect(&mut self, out: &mut Encoder) {
+        let host = &self.host;
+        for collector in &mut self.collectors {
+            collector.begin(host);
+        }
         let ran: Vec<_> = self
             .collectors
-            .iter()
-            .map(|collector| self.run(collector.as_ref(), out))
+            .iter_mut()
+            .map(|collector| run(collector.as_mut(), host, out))
             .collect();
         let mut family = out.family(
             "node_scrape_collector_duration_seconds",
@@ -96,21 +113,21 @@ impl NodeCollectors {
             family.sample(&[("collector", name)], *success);
         }
     }
+}
 
-    fn run(&self, collector: &dyn Collector, out: &mut Encoder) -> (&'static str, Duration, bool) {
-        let (name, mark, began) = (collector.name(), out.mark(), Instant::now());
-        let result = collector.collect(&self.host, out);
-        if let Err(error) = &result {
-            out.take_back(mark);
-            let cause = std::error::Error::source(error)
-                .map(ToString::to_string)
-                .unwrap_or_default();
-            if error.is_absent() {
-                tracing::debug!(collector = name, %error, cause, "collector has no data");
-            } else {
-                tracing::warn!(collector = name, %error, cause, "collector failed");
-            }
+fn run(collector: &mut dyn Collector, host: &Reader, out: &mut Encoder) -> (&'static str, Duration, bool) {
+    let (name, mark, began) = (collector.name(), out.mark(), Instant::now());
+    let result = collector.collect(host, out);
+    if let Err(error) = &result {
+        out.take_back(mark);
+        let cause = std::error::Error::source(error)
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        if error.is_absent() {
+            tracing::debug!(collector = name, %error, cause, "collector has no data");
+        } else {
+            tracing::warn!(collector = name, %error, cause, "collector failed");
         }
-        (name, began.elapsed(), result.is_ok())
     }
+    (name, began.elapsed(), result.is_ok())
 }

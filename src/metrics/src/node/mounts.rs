@@ -1,4 +1,52 @@
-//! Reads a table of mounts (`/proc/PID/mounts`).
+//! Reads the table of mounts (`/proc/PID/mounts`), and only when it has changed.
+//!
+//! With many pods the table has hundreds of lines, which the kernel writes anew for each reader. It tells by
+//! `poll` whether a namespace's mounts have changed since the table was opened or last polled; so the table is
+//! held open, and read again only then. What changes without a change of mounts (a file system that goes
+//! read-only upon an error) is for `statfs` to tell.
+
+use std::os::fd::OwnedFd;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{PROC_SUPER_MAGIC, fstatfs};
+
+use crate::host::CollectError;
+use crate::reader::{Reader, open, whole};
+
+/// The host's table, where it was read.
+#[derive(Default)]
+pub(super) struct Table {
+    /// Held only where the kernel tells of changes: on a real `/proc`.
+    file: Option<OwnedFd>,
+}
+
+impl Table {
+    /// The table's text, or `None` where it is as it was at the last call that succeeded.
+    pub(super) fn changed(&mut self, host: &Reader) -> Result<Option<String>, CollectError> {
+        if self.file.as_ref().is_some_and(|file| !has_changed(file)) {
+            return Ok(None);
+        }
+        self.file = None;
+        // The first process sees the host's mounts, wherever this one runs.
+        let (file, text) = read(host, "1/mounts").or_else(|_| read(host, "self/mounts"))?;
+        let is_proc = fstatfs(&file).is_ok_and(|found| found.f_type == PROC_SUPER_MAGIC);
+        self.file = is_proc.then_some(file);
+        Ok(Some(text))
+    }
+}
+
+fn read(host: &Reader, name: &str) -> Result<(OwnedFd, String), CollectError> {
+    let path = host.proc(name);
+    let file = open(&path)?;
+    let text = whole(&file, &path)?;
+    Ok((file, text))
+}
+
+fn has_changed(file: &OwnedFd) -> bool {
+    let mut asked = [PollFd::new(file, PollFlags::PRI)];
+    // Without an answer it is safer to read.
+    poll(&mut asked, Some(&Timespec::default())).map_or(true, |ready| ready > 0)
+}
 
 /// One mount.
 #[derive(Debug, Clone, PartialEq, Eq)]

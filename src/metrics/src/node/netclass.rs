@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::Collector;
 use crate::encode::{Encoder, Kind, Labels};
-use crate::host::{Attributes, CollectError, Host};
+use crate::host::CollectError;
+use crate::reader::{Attributes, Reader};
 
 /// Interfaces that are read at most; a node has one per pod and a few of its own.
 const MOST_INTERFACES: usize = 4096;
@@ -117,35 +118,29 @@ impl Collector for Netclass {
         "netclass"
     }
 
-    fn collect(&self, host: &Host, out: &mut Encoder) -> Result<(), CollectError> {
-        let class = host.sys.join("class/net");
+    fn collect(&mut self, host: &Reader, out: &mut Encoder) -> Result<(), CollectError> {
+        let class = host.sys("class/net");
         let interfaces: Vec<Interface> = names(&class)?
             .iter()
             .filter_map(|name| Some(Interface::read(&Attributes::open(&class.join(name))?, name)))
             .collect();
-        let mut family = out.family(
+        out.samples(
             "node_network_info",
             Kind::Gauge,
             "What an interface is, in words; always 1.",
+            interfaces.iter().map(|one| (&one.info, 1_u64)),
         );
-        for interface in &interfaces {
-            family.labelled(&interface.info, 1_u64);
-        }
-        let mut family = out.family(
+        out.samples(
             "node_network_up",
             Kind::Gauge,
             "1 if the interface's operstate is up.",
+            interfaces.iter().map(|one| (&one.device, one.up)),
         );
-        for interface in &interfaces {
-            family.labelled(&interface.device, interface.up);
-        }
-        for (index, (family, kind, _, help)) in FAMILIES.into_iter().enumerate() {
-            let mut family = out.family(family, kind, help);
-            for interface in &interfaces {
-                if let Some(value) = interface.numbers[index] {
-                    family.labelled(&interface.device, value);
-                }
-            }
+        for (index, (name, kind, _, help)) in FAMILIES.into_iter().enumerate() {
+            let found = interfaces
+                .iter()
+                .filter_map(|one| Some((&one.device, one.numbers[index]?)));
+            out.samples(name, kind, help, found);
         }
         Ok(())
     }

@@ -5,7 +5,8 @@ use procfs::net::{DeviceStatus, InterfaceDeviceStatus};
 
 use super::Collector;
 use crate::encode::{Encoder, Kind, Labels};
-use crate::host::{CollectError, Host};
+use crate::host::CollectError;
+use crate::reader::Reader;
 
 pub(super) struct Netdev;
 
@@ -89,11 +90,11 @@ impl Collector for Netdev {
         "netdev"
     }
 
-    fn collect(&self, host: &Host, out: &mut Encoder) -> Result<(), CollectError> {
+    fn collect(&mut self, host: &Reader, out: &mut Encoder) -> Result<(), CollectError> {
         let text = host.proc_text("net/dev")?;
         let read =
             InterfaceDeviceStatus::from_buf_read(text.as_bytes()).map_err(|source| CollectError::Parse {
-                path: host.proc.join("net/dev"),
+                path: host.proc("net/dev"),
                 source,
             })?;
         let mut devices: Vec<DeviceStatus> = read.0.into_values().collect();
@@ -103,10 +104,8 @@ impl Collector for Netdev {
             .map(|device| Labels::new(&[("device", &device.name)]))
             .collect();
         for (name, help, read) in FAMILIES {
-            let mut family = out.family(name, Kind::Counter, help);
-            for (labels, device) in labels.iter().zip(&devices) {
-                family.labelled(labels, read(device));
-            }
+            let found = labels.iter().zip(devices.iter().map(read));
+            out.samples(name, Kind::Counter, help, found);
         }
         Ok(())
     }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Collector;
 use crate::encode::{Encoder, Kind, Value, name_part};
-use crate::host::{CollectError, Host};
+use crate::host::CollectError;
+use crate::reader::Reader;
 
 pub(super) struct Netstat;
 
@@ -13,11 +14,11 @@ impl Collector for Netstat {
         "netstat"
     }
 
-    fn collect(&self, host: &Host, out: &mut Encoder) -> Result<(), CollectError> {
+    fn collect(&mut self, host: &Reader, out: &mut Encoder) -> Result<(), CollectError> {
         let mut fields = BTreeMap::new();
         for file in ["net/netstat", "net/snmp"] {
             pairs(&host.proc_text(file)?, &mut fields)
-                .ok_or_else(|| CollectError::malformed(host.proc.join(file), "a pair of lines"))?;
+                .ok_or_else(|| host.malformed(file, "a pair of lines"))?;
         }
         // Not there where IPv6 is switched off.
         if let Ok(text) = host.proc_text("net/snmp6") {

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use super::Collector;
 use crate::encode::{Encoder, Kind};
-use crate::host::{CollectError, Host, read};
+use crate::host::CollectError;
+use crate::reader::{Reader, read};
 
 pub(super) struct Os;
 
@@ -28,7 +29,7 @@ impl Collector for Os {
         "os"
     }
 
-    fn collect(&self, host: &Host, out: &mut Encoder) -> Result<(), CollectError> {
+    fn collect(&mut self, host: &Reader, out: &mut Encoder) -> Result<(), CollectError> {
         let text =
             read(&host.rooted("etc/os-release")).or_else(|_| read(&host.rooted("usr/lib/os-release")))?;
         let known: HashMap<&str, &str> = text

@@ -2,45 +2,47 @@
 
 use super::Collector;
 use crate::encode::{Encoder, Kind};
-use crate::host::{CollectError, Host};
+use crate::host::CollectError;
+use crate::reader::Reader;
 
 pub(super) struct Pressure;
 
-/// Family, file, line and meaning.
+const CPU: &str = "pressure/cpu";
+/// Family, file, line and meaning; the families of a file stand together.
 const FAMILIES: [(&str, &str, &str, &str); 6] = [
     (
         "node_pressure_cpu_waiting_seconds_total",
-        "cpu",
+        CPU,
         "some",
         "Seconds in which some task waited for a CPU.",
     ),
     (
         "node_pressure_io_waiting_seconds_total",
-        "io",
+        "pressure/io",
         "some",
         "Seconds in which some task waited for I/O.",
     ),
     (
         "node_pressure_io_stalled_seconds_total",
-        "io",
+        "pressure/io",
         "full",
         "Seconds in which all tasks waited for I/O.",
     ),
     (
         "node_pressure_memory_waiting_seconds_total",
-        "memory",
+        "pressure/memory",
         "some",
         "Seconds in which some task waited for memory.",
     ),
     (
         "node_pressure_memory_stalled_seconds_total",
-        "memory",
+        "pressure/memory",
         "full",
         "Seconds in which all tasks waited for memory.",
     ),
     (
         "node_pressure_irq_stalled_seconds_total",
-        "irq",
+        "pressure/irq",
         "full",
         "Seconds that interrupts took from all tasks.",
     ),
@@ -51,20 +53,16 @@ impl Collector for Pressure {
         "pressure"
     }
 
-    fn collect(&self, host: &Host, out: &mut Encoder) -> Result<(), CollectError> {
-        let cpu = host.proc_text("pressure/cpu")?;
-        let others =
-            ["io", "memory", "irq"].map(|file| (file, host.proc_text(&format!("pressure/{file}")).ok()));
+    fn collect(&mut self, host: &Reader, out: &mut Encoder) -> Result<(), CollectError> {
+        // Each file once, though it serves two families; without that of the CPUs there is none at all.
+        let cpu = host.proc_text(CPU)?;
+        let mut open = (CPU, Some(cpu));
         for (family, file, line, help) in FAMILIES {
-            let text = match file {
-                "cpu" => Some(cpu.as_str()),
-                _ => others
-                    .iter()
-                    .find(|other| other.0 == file)
-                    .and_then(|other| other.1.as_deref()),
-            };
+            if open.0 != file {
+                open = (file, host.proc_text(file).ok());
+            }
             // The file for interrupts came with Linux 6.1.
-            if let Some(microseconds) = text.and_then(|text| total(text, line)) {
+            if let Some(microseconds) = open.1.as_deref().and_then(|text| total(text, line)) {
                 out.single(family, Kind::Counter, help, microseconds as f64 / 1e6);
             }
         }

@@ -2,7 +2,8 @@
 
 use super::Collector;
 use crate::encode::{Encoder, Kind, name_part};
-use crate::host::{CollectError, Host};
+use crate::host::CollectError;
+use crate::reader::Reader;
 
 pub(super) struct Sockstat;
 
@@ -11,14 +12,12 @@ impl Collector for Sockstat {
         "sockstat"
     }
 
-    fn collect(&self, host: &Host, out: &mut Encoder) -> Result<(), CollectError> {
+    fn collect(&mut self, host: &Reader, out: &mut Encoder) -> Result<(), CollectError> {
         write(&host.proc_text("net/sockstat")?, out)
-            .ok_or_else(|| CollectError::malformed(host.proc.join("net/sockstat"), "a protocol's line"))?;
+            .ok_or_else(|| host.malformed("net/sockstat", "a protocol's line"))?;
         // Not there where IPv6 is switched off.
         if let Ok(text) = host.proc_text("net/sockstat6") {
-            write(&text, out).ok_or_else(|| {
-                CollectError::malformed(host.proc.join("net/sockstat6"), "a protocol's line")
-            })?;
+            write(&text, out).ok_or_else(|| host.malformed("net/sockstat6", "a protocol's line"))?;
         }
         Ok(())
     }

@@ -2,7 +2,8 @@
 
 use super::Collector;
 use crate::encode::{Encoder, Kind};
-use crate::host::{CollectError, Host};
+use crate::host::CollectError;
+use crate::reader::Reader;
 
 pub(super) struct Softnet;
 
@@ -59,7 +60,7 @@ impl Collector for Softnet {
         "softnet"
     }
 
-    fn collect(&self, host: &Host, out: &mut Encoder) -> Result<(), CollectError> {
+    fn collect(&mut self, host: &Reader, out: &mut Encoder) -> Result<(), CollectError> {
         let text = host.proc_text("net/softnet_stat")?;
         let mut cpus = Vec::new();
         for (number, line) in text.lines().enumerate() {
@@ -67,8 +68,7 @@ impl Collector for Softnet {
                 .split_ascii_whitespace()
                 .map(|word| u64::from_str_radix(word, 16))
                 .collect();
-            let columns = columns
-                .map_err(|_| CollectError::malformed(host.proc.join("net/softnet_stat"), "a column"))?;
+            let columns = columns.map_err(|_| host.malformed("net/softnet_stat", "a column"))?;
             let cpu = columns.get(CPU_COLUMN).copied().unwrap_or(number as u64);
             cpus.push((cpu.to_string(), columns));
         }

@@ -2,7 +2,8 @@
 
 use super::Collector;
 use crate::encode::{Encoder, Kind};
-use crate::host::{CollectError, Host};
+use crate::host::CollectError;
+use crate::reader::Reader;
 
 pub(super) struct Stat;
 
@@ -46,13 +47,13 @@ impl Collector for Stat {
         "stat"
     }
 
-    fn collect(&self, host: &Host, out: &mut Encoder) -> Result<(), CollectError> {
+    fn collect(&mut self, host: &Reader, out: &mut Encoder) -> Result<(), CollectError> {
         let text = host.proc_text("stat")?;
         for (name, kind, start, help) in FAMILIES {
             let value: u64 = text
                 .lines()
                 .find_map(|line| line.strip_prefix(start)?.split(' ').next()?.parse().ok())
-                .ok_or_else(|| CollectError::malformed(host.proc.join("stat"), start.trim_end()))?;
+                .ok_or_else(|| host.malformed("stat", start.trim_end()))?;
             out.single(name, kind, help, value);
         }
         Ok(())

@@ -4,7 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Collector;
 use crate::encode::{Encoder, Kind};
-use crate::host::{CollectError, Host};
+use crate::host::CollectError;
+use crate::reader::{Reader, attribute};
 
 pub(super) struct Time;
 
@@ -13,11 +14,11 @@ impl Collector for Time {
         "time"
     }
 
-    fn collect(&self, host: &Host, out: &mut Encoder) -> Result<(), CollectError> {
+    fn collect(&mut self, host: &Reader, out: &mut Encoder) -> Result<(), CollectError> {
         let source = |file: &str| {
-            host.sys_attribute(&format!(
+            attribute(&host.sys(&format!(
                 "devices/system/clocksource/clocksource0/{file}_clocksource"
-            ))
+            )))
             .unwrap_or_default()
         };
         let mut family = out.family(

@@ -2,7 +2,8 @@
 
 use super::Collector;
 use crate::encode::{Encoder, Kind};
-use crate::host::{CollectError, Host};
+use crate::host::CollectError;
+use crate::reader::Reader;
 
 pub(super) struct Uname;
 
@@ -11,15 +12,12 @@ impl Collector for Uname {
         "uname"
     }
 
-    fn collect(&self, host: &Host, out: &mut Encoder) -> Result<(), CollectError> {
-        let get = |file: &str| -> Result<String, CollectError> {
-            Ok(host
-                .proc_text(&format!("sys/kernel/{file}"))?
-                .trim_end()
-                .to_owned())
+    fn collect(&mut self, host: &Reader, out: &mut Encoder) -> Result<(), CollectError> {
+        let get = |file: &'static str| -> Result<String, CollectError> {
+            Ok(host.proc_text(file)?.trim_end().to_owned())
         };
         // The file came with Linux 6.1.
-        let machine = match get("arch") {
+        let machine = match get("sys/kernel/arch") {
             Ok(machine) => machine,
             Err(_) => nix::sys::utsname::uname()
                 .map(|names| names.machine().to_string_lossy().into_owned())
@@ -32,12 +30,12 @@ impl Collector for Uname {
         )
         .sample(
             &[
-                ("domainname", &get("domainname")?),
+                ("domainname", &get("sys/kernel/domainname")?),
                 ("machine", &machine),
-                ("nodename", &get("hostname")?),
-                ("release", &get("osrelease")?),
-                ("sysname", &get("ostype")?),
-                ("version", &get("version")?),
+                ("nodename", &get("sys/kernel/hostname")?),
+                ("release", &get("sys/kernel/osrelease")?),
+                ("sysname", &get("sys/kernel/ostype")?),
+                ("version", &get("sys/kernel/version")?),
             ],
             1_u64,
         );

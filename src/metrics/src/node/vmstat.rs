@@ -2,7 +2,8 @@
 
 use super::Collector;
 use crate::encode::{Encoder, Kind, name_part};
-use crate::host::{CollectError, Host};
+use crate::host::CollectError;
+use crate::reader::Reader;
 
 pub(super) struct Vmstat;
 
@@ -11,7 +12,7 @@ impl Collector for Vmstat {
         "vmstat"
     }
 
-    fn collect(&self, host: &Host, out: &mut Encoder) -> Result<(), CollectError> {
+    fn collect(&mut self, host: &Reader, out: &mut Encoder) -> Result<(), CollectError> {
         let text = host.proc_text("vmstat")?;
         for line in text.lines() {
             let Some((field, value)) = line.split_once(' ') else {
@@ -23,7 +24,7 @@ impl Collector for Vmstat {
             let value: u64 = value
                 .trim()
                 .parse()
-                .map_err(|_| CollectError::malformed(host.proc.join("vmstat"), "a field's number"))?;
+                .map_err(|_| host.malformed("vmstat", "a field's number"))?;
             let help = format!("Field {field} of /proc/vmstat.");
             out.single(
                 &format!("node_vmstat_{}", name_part(field)),

@@ -53,6 +53,9 @@ pub enum AgentError {
     /// The agent's own metrics.
     #[error(transparent)]
     Metrics(#[from] pinnace_metrics::RegisterError),
+    /// What collects metrics.
+    #[error(transparent)]
+    Exporter(#[from] pinnace_metrics::ExporterError),
     /// Threads, signals.
     #[error("set up the process")]
     Process(#[from] io::Error),

@@ -12,15 +12,15 @@ use pinnace_sys::cgroup::Cgroups;
 use super::AgentError;
 use super::adapters::NodeAdapters;
 
-/// The exporter of this node.
-pub fn new(layout: &Layout, adapters: &NodeAdapters, board: &Arc<Board>) -> Result<Exporter, AgentError> {
+/// Starts the exporter of this node.
+pub fn start(layout: &Layout, adapters: &NodeAdapters, board: &Arc<Board>) -> Result<Exporter, AgentError> {
     let (runtime, board) = (adapters.runtime.clone(), Arc::clone(board));
     let targets = Arc::new(move || targets(&runtime, &board));
     let mut config = ExporterConfig::default();
     // A pod's own mounts are no file systems of the node.
     config.filesystems.insides.extend([layout.run(), layout.state()]);
     let metrics = Arc::clone(&adapters.metrics);
-    Ok(Exporter::new(config, Cgroups::detect()?, metrics, targets))
+    Ok(Exporter::start(config, Cgroups::detect()?, metrics, targets)?)
 }
 
 /// The containers and pods of this moment.

@@ -231,14 +231,10 @@ impl NodeFace for AgentFace {
 impl MetricsFace for AgentFace {
     async fn metrics(&self) -> Result<Bytes, ScrapeFailed> {
         self.metrics.pod_phases(self.board.phases());
-        let exporter = Arc::clone(&self.exporter);
-        let scraped = tokio::task::spawn_blocking(move || exporter.scrape()).await;
-        match scraped {
-            Ok(Ok(exposition)) => Ok(exposition),
-            Ok(Err(ScrapeError::Busy { .. })) => Err(ScrapeFailed::Busy),
-            Ok(Err(error)) => Err(ScrapeFailed::Failed(Box::new(error))),
-            Err(error) => Err(ScrapeFailed::Failed(Box::new(error))),
-        }
+        self.exporter.scrape().await.map_err(|error| match error {
+            ScrapeError::Busy { .. } => ScrapeFailed::Busy,
+            failed => ScrapeFailed::Failed(Box::new(failed)),
+        })
     }
 
     fn ready(&self) -> Result<(), String> {

@@ -53,7 +53,7 @@ pub async fn serve(
         board: Arc::clone(&board),
         adapters: Arc::clone(&adapters),
         orders: orders.clone(),
-        exporter: Arc::new(exporter::new(&layout, &adapters, &board)?),
+        exporter: Arc::new(exporter::start(&layout, &adapters, &board)?),
         metrics: Arc::clone(&adapters.metrics),
         reloader: Arc::clone(&reloader),
         started_at,
