@@ -181,6 +181,7 @@ fn host(cgroups: &Cgroups, oci: &OciRuntime) -> Result<Host, SysError> {
         oom_score_adj: score.trim().parse().unwrap_or(0),
         unified_cgroups,
         swap_accounting: swap_accounting(cgroups),
+        group_oom_kill: unified_cgroups && has_memory_controller(cgroups),
         seccomp: oci.seccomp,
         masked_paths: (0..MAX_CPUS)
             .take_while(|cpu| std::fs::exists(format!("/sys/devices/system/cpu/cpu{cpu}")).unwrap_or(false))
@@ -190,6 +191,14 @@ fn host(cgroups: &Cgroups, oci: &OciRuntime) -> Result<Host, SysError> {
         architecture: std::env::consts::ARCH,
         hostname: hostname.to_string_lossy().into_owned(),
     })
+}
+
+/// Whether the unified hierarchy has a memory controller to hand down: some machines start without.
+fn has_memory_controller(cgroups: &Cgroups) -> bool {
+    let unified = cgroups.hierarchies().iter().filter(|hierarchy| hierarchy.unified);
+    unified
+        .filter_map(|hierarchy| file::read_text(&hierarchy.mount_point.join("cgroup.controllers"), 4096).ok())
+        .any(|controllers| controllers.split_whitespace().any(|name| name == "memory"))
 }
 
 /// Whether a group's swap can be limited. The unified hierarchy's root has no such file, its children do.

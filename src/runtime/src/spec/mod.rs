@@ -40,6 +40,8 @@ pub struct Host {
     pub unified_cgroups: bool,
     /// A cgroup's swap can be limited.
     pub swap_accounting: bool,
+    /// A cgroup's processes can be made to end together when memory is out (cgroup v2's memory controller).
+    pub group_oom_kill: bool,
     /// The default seccomp profile can be used.
     pub seccomp: bool,
     /// Paths to be masked that depend on the machine (each CPU's `thermal_throttle`).
@@ -228,7 +230,18 @@ fn namespaces(host: &Host, pod: &Pod, pinned: &Namespaces, privileged: bool) -> 
 }
 
 fn resources(host: &Host, values: &CgroupValues, privileged: bool) -> oci::Resources {
-    let weight = values.cpu_weight().filter(|_| host.unified_cgroups);
+    let mut unified = BTreeMap::new();
+    if host.unified_cgroups {
+        unified.extend(
+            values
+                .cpu_weight()
+                .map(|weight| ("cpu.weight".to_owned(), weight.to_string())),
+        );
+    }
+    if host.group_oom_kill {
+        // As the kubelet has it, where `singleProcessOOMKill` is not set.
+        unified.insert("memory.oom.group".to_owned(), "1".to_owned());
+    }
     let shares = values.cpu_shares.filter(|_| !host.unified_cgroups);
     let period = values.cpu_quota_us.map(|_| values.cpu_period_us);
     oci::Resources {
@@ -247,10 +260,7 @@ fn resources(host: &Host, values: &CgroupValues, privileged: bool) -> oci::Resou
             swap: host.swap_accounting.then_some(limit),
         }),
         pids: values.pids_limit.map(|limit| oci::Pids { limit }),
-        unified: weight
-            .map(|weight| ("cpu.weight".to_owned(), weight.to_string()))
-            .into_iter()
-            .collect(),
+        unified,
     }
 }
 

@@ -11,6 +11,7 @@ fn host() -> Host {
         oom_score_adj: 0,
         unified_cgroups: false,
         swap_accounting: true,
+        group_oom_kill: false,
         seccomp: true,
         masked_paths: vec!["/sys/devices/system/cpu/cpu0/thermal_throttle".to_owned()],
         architecture: "x86_64",
@@ -124,9 +125,10 @@ fn limits_become_the_kernels_values_on_cgroup_v1() {
 }
 
 #[test]
-fn on_cgroup_v2_the_weight_is_ours_and_not_the_runtimes() {
+fn on_cgroup_v2_the_weight_is_ours_and_a_container_out_of_memory_ends_as_one() {
     let host = Host {
         unified_cgroups: true,
+        group_oom_kill: true,
         ..host()
     };
     let linux = build_with(&host, |_| {}).expect("a specification").spec.linux;
@@ -135,6 +137,7 @@ fn on_cgroup_v2_the_weight_is_ours_and_not_the_runtimes() {
         linux.resources.unified["cpu.weight"],
         limits().cpu_weight().expect("a weight").to_string()
     );
+    assert_eq!(linux.resources.unified["memory.oom.group"], "1");
     assert!(
         linux
             .namespaces
