@@ -65,7 +65,7 @@ class Node:
         self.agent = None
 
     def get(self, path):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30 * host.SLOWER)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()
@@ -125,7 +125,7 @@ class Node:
         """Ends pods and agent, and removes all that the node made; answers what is left."""
         if self.agent is None:
             self.start()
-        drain = [self.pinnace, "--root", self.root, "drain", "--all", "--grace-period", "0", "--timeout", "60s"]
+        drain = [self.pinnace, "--root", self.root, "drain", "--all", "--grace-period", "0", "--timeout", f"{60 * host.SLOWER:.0f}s"]
         # The node's cgroups all lie in one folder, named by its root.
         uids = [pod["metadata"]["uid"] for pod in self.pods()[:1]]
         groups = [group for uid in uids for group in host.cgroup_folders(uid)]

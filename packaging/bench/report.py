@@ -2,10 +2,14 @@
 
 from statistics import median
 
+import host
 import measures
 
 BEGIN = "<!-- begin: written by `make bench` -->"
 END = "<!-- end: written by `make bench` -->"
+BEGIN_VIRTUAL = "<!-- begin: the virtual machine, written by `make bench` -->"
+END_VIRTUAL = "<!-- end: the virtual machine, written by `make bench` -->"
+HEAD = "| what | ratio or value | budget | met | measured | beside | shown by |"
 
 
 def table(facts, results):
@@ -14,10 +18,39 @@ def table(facts, results):
         if runtime in results:
             rows += of_runtime(runtime, results[runtime])
     rows += of_node(results["runc"], results["sizes"])
-    head = "| what | ratio or value | budget | met | measured | beside | shown by |"
-    lines = [heading(facts, results), "", head, "| --- " * 7 + "|"]
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join(lines)
+    return "\n".join([heading(facts, results), "", *of_rows(rows)])
+
+
+def of_rows(rows):
+    return [HEAD, "| --- " * 7 + "|", *("| " + " | ".join(row) + " |" for row in rows)]
+
+
+def virtual_table(facts, measured):
+    """Of the virtual machine: `measured` is what it answered, with its own facts, or why there is none."""
+    if isinstance(measured, str):
+        return f"{facts['date']}: no figures of a virtual machine: {measured}."
+    theirs, found = measured["facts"], measured["found"]
+    kind = "virtual machine" if theirs["virtual"] == "kvm" else "emulated machine: ratios count here, times do not"
+    text = (
+        f"{facts['date']}, {kind}; Linux {theirs['kernel']}, {theirs['cpus']} CPUs, cgroup {theirs['cgroup']}, "
+        f"{found['version']}; the host's load before {facts['load']}, after {host.machine()['load']}. "
+        "Medians, with what is compared run in turn."
+    )
+    place = "virtual" if theirs["virtual"] == "kvm" else "emulated"
+    rows = [(f"{what} ({place})", *rest) for what, *rest in [*of_runtime("crun", found), *of_virtual(found)]]
+    return "\n".join([text, "", *of_rows(rows)])
+
+
+def of_virtual(found):
+    """Memory does not depend on the machine's speed; what does has no verdict."""
+    alone, adoption = median(found["alone"]), median(found["adoption"])
+    share = 100 * (found["idle_agent"] + found["idle_shims"])
+    return [
+        *of_memory(found),
+        ("CPU with 100 idle pods", f"{share:.3f} % of its core", "", "", "", "", "`host.cpu_seconds`"),
+        ("agent killed to 100 pods adopted", f"{adoption / alone:.2f} × `crun run`", "", "", spread(found["adoption"]),
+         milli(alone), "`measures.adoption`"),
+    ]
 
 
 def heading(facts, results):
@@ -28,7 +61,7 @@ def heading(facts, results):
         "Medians, with what is compared run in turn."
     )
     if facts.get("no_crun"):
-        text += f" No rows for crun: {facts['no_crun']}."
+        text += f" crun is measured in a virtual machine only (below): {facts['no_crun']}."
     return text
 
 
@@ -56,18 +89,24 @@ def of_runtime(runtime, found):
     return rows
 
 
-def of_node(found, sizes):
+def of_memory(found):
     idle, hundred, shim = found["pss_idle"] / 1024, found["pss_hundred"] / 1024, found["pss_shim"] / 1024
-    share = 100 * (found["idle_agent"] + found["idle_shims"])
-    adoption = median(found["adoption"])
-    (wall, cpu), (their_wall, their_cpu) = found["scrape"], found["scrape_same"]
-    default_wall, default_cpu = found["scrape_default"]
     smaps = "`grep ^Pss: /proc/PID/smaps_rollup`"
     return [
         row("agent memory, idle", f"{idle:.1f} MiB", "12 MiB", idle <= 12, "PSS", "", smaps),
         row("agent memory, 100 pods", f"{hundred:.1f} MiB", "20 MiB", hundred <= 20, "PSS", "", smaps),
         row("supervisor of a pod", f"{shim:.2f} MiB", "0.6 MiB", shim <= 0.6,
             f"median PSS of {measures.PODS}; all {found['pss_shims'] / 1024:.1f} MiB", "", smaps),
+    ]
+
+
+def of_node(found, sizes):
+    share = 100 * (found["idle_agent"] + found["idle_shims"])
+    adoption = median(found["adoption"])
+    (wall, cpu), (their_wall, their_cpu) = found["scrape"], found["scrape_same"]
+    default_wall, default_cpu = found["scrape_default"]
+    return [
+        *of_memory(found),
         row("CPU with 100 idle pods", f"{share:.3f} % of a core", "0.2 %", share <= 0.2,
             f"agent {100 * found['idle_agent']:.3f} %, shims {100 * found['idle_shims']:.3f} % over 30 s", "",
             "`host.cpu_seconds` (`/proc/PID/task/*/schedstat`)"),
@@ -92,8 +131,8 @@ def spread(times):
     return f"{milli(median(times))} ({milli(min(times))} to {milli(max(times))}, n={len(times)})"
 
 
-def write(page, text):
+def write(page, text, begin=BEGIN, end=END):
     """Replaces what stands between the markers."""
-    before, rest = page.read_text().split(BEGIN)
-    _, after = rest.split(END)
-    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+    before, rest = page.read_text().split(begin)
+    _, after = rest.split(end)
+    page.write_text(f"{before}{begin}\n{text}\n{end}{after}")
