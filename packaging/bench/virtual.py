@@ -34,9 +34,11 @@ def measure(repository, programs, image, runtime):
     missing = [program for program in NEEDED if shutil.which(program) is None]
     if missing:
         raise NoMachine(f"{', '.join(missing)} not installed (packaging/deps vm installs it)")
-    busy = host.busy_share()
-    if busy > MOST_BUSY:
-        raise NoMachine(f"this machine is busy with other work ({100 * busy:.0f} % of its CPUs), so its ratios would not hold")
+    # What the measures before have left behind them is over within a minute.
+    shares = (host.busy_share() for _ in range(12))
+    busy = next((share for share in shares if share <= MOST_BUSY), None)
+    if busy is None:
+        raise NoMachine(f"more than {100 * MOST_BUSY:.0f} % of this machine is busy with other work, so the ratios would not hold")
     vm = str(repository / "tests/vm/vm")
     call(vm, "down", NAME, seconds=60)
     try:
