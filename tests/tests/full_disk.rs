@@ -63,6 +63,15 @@ fn a_pod_waits_for_room_on_a_full_disk_with_the_reason_and_the_others_go_on() {
         events.lines().any(told).then_some(())
     });
     assert_eq!(node.pod("after").unwrap()["status"]["phase"], "Pending");
+    wait_for("the next try, told in the same line", || {
+        let events = node.events();
+        let told: Vec<&str> = events
+            .lines()
+            .filter(|line| line.contains("after") && line.contains("FailedSync"))
+            .collect();
+        assert_eq!(told.len(), 1, "{events}");
+        told[0].contains("(x").then_some(())
+    });
     assert!(process.is_alive());
     assert_eq!(node.get("/metrics").unwrap().0, 200);
 

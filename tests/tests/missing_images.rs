@@ -79,3 +79,15 @@ fn a_pod_whose_image_cannot_be_pulled_starts_at_once_when_it_is_imported() {
     assert_eq!(running["status"]["containerStatuses"][0]["restartCount"], 0);
     node.drain_and_find_nothing();
 }
+
+#[test]
+fn the_first_pod_finds_what_lay_in_the_bundles_whatever_else_lies_there() {
+    let mut node = Node::new();
+    std::fs::write(node.path("var/lib/pinnace/bundles/a-broken.tar"), "no archive").unwrap();
+    lay(&node, "web", "Never");
+    node.start();
+    node.wait_running("web");
+    let events = node.events();
+    assert!(!events.contains("ErrImageNeverPull"), "{events}");
+    node.drain_and_find_nothing();
+}

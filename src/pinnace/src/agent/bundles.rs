@@ -15,6 +15,8 @@ use super::chain;
 
 /// An archive counts as whole when nothing was written for this long.
 const SETTLE: Duration = Duration::from_millis(300);
+/// How long the bundles that lie there at start may hold up the first list of manifests, and with it `/readyz`.
+const FIRST_LOOK: Duration = Duration::from_secs(30);
 /// Between two looks without any event.
 const RESCAN: Duration = Duration::from_secs(60);
 
@@ -59,6 +61,16 @@ impl Bundles {
             }
         };
         reports.iter().filter_map(told).collect()
+    }
+
+    /// Returns when the bundles that lay there at start are imported or found broken; one that takes too long is
+    /// waited for no more.
+    pub async fn first_look(&self) {
+        let mut changes = self.changes();
+        let looked = changes.wait_for(|count| *count > 0);
+        if tokio::time::timeout(FIRST_LOOK, looked).await.is_err() {
+            tracing::warn!("image bundles are still being imported; pods that need them start later");
+        }
     }
 
     /// Follows the directories for the rest of the agent's life.

@@ -78,7 +78,12 @@ pub async fn serve(
     });
     let (deliveries, delivery_queue) = mpsc::channel(QUEUE);
     let manager = tokio::spawn(manager.run(delivery_queue, order_queue));
-    deliveries_from.spawn(&deliveries);
+    let bundles = Arc::clone(&adapters.bundles);
+    tokio::spawn(async move {
+        // The first pods find the images that lie there for them. Pods of an earlier agent wait for nothing.
+        bundles.first_look().await;
+        deliveries_from.spawn(&deliveries);
+    });
 
     // The service is up; whether its pods are is asked at /readyz.
     if let Err(error) = notify("READY=1") {
