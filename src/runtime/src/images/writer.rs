@@ -32,6 +32,12 @@ pub(super) struct Doubtful {
     layers: BTreeSet<String>,
 }
 
+impl Doubtful {
+    fn is_empty(&self) -> bool {
+        self.blobs.is_empty() && self.layers.is_empty()
+    }
+}
+
 /// A layer that was unpacked and waits for its name.
 #[derive(Debug)]
 pub(super) struct StagedLayer {
@@ -91,6 +97,8 @@ impl<'a> Writer<'a> {
                     path = %path.display(), set_aside = %aside.display(), error = %snapshot::chain(&source),
                     "the index of the image store is damaged and is set aside; its images must be imported again"
                 );
+                // What it doubts cannot be told from what the lost index named.
+                remove_file(&self.paths.journal())?;
                 fs::rename(&path, &aside).map_err(ImageError::io("set aside", &path))?;
                 remove_file(&self.paths.bundles_seen())?;
                 Ok(Index::default())
@@ -169,13 +177,15 @@ impl<'a> Writer<'a> {
     /// Deletes what the journal names and no image refers to, then the journal. Where that cannot be told
     /// because an image cannot be read, the journal stays for a later writer.
     fn settle(&self) -> ImageResult<()> {
-        let doubtful = self.journal()?;
-        if doubtful.blobs.is_empty() && doubtful.layers.is_empty() {
+        if self.journal()?.is_empty() {
             return Ok(remove_file(&self.paths.journal())?);
         }
+        // The index first: where it turns out to be damaged, the journal goes with it.
+        let index = self.index()?;
+        let doubtful = self.journal()?;
         let mut wanted = Doubtful::default();
         let mut certain = true;
-        for descriptor in &self.index()?.manifests {
+        for descriptor in &index.manifests {
             certain &= self.reachable(descriptor, &mut wanted);
         }
         if !certain {

@@ -173,7 +173,8 @@ impl ImportError {
                 _ => false,
             },
             ImportError::Layer { source, .. } => source.is_transient(),
-            ImportError::Store(source) => matches!(**source, ImageError::Host(_)),
+            // A damaged blob was taken away, so that the next import brings it anew.
+            ImportError::Store(source) => matches!(**source, ImageError::Host(_) | ImageError::Blob { .. }),
             _ => false,
         }
     }

@@ -22,7 +22,7 @@ use super::blobs::StagedBlob;
 use super::config::ImageConfig;
 use super::digest::Digest;
 use super::error::{ImageError, ImageResult};
-use super::layers::{LayerOfImage, unpack_missing};
+use super::layers::{LayerOfImage, note_damage, unpack_missing};
 use super::reference::Reference;
 use super::snapshot::name_of;
 use super::spec::{
@@ -87,7 +87,9 @@ pub(super) fn import(
     progress: &mut dyn FnMut(ImportProgress<'_>),
 ) -> ImageResult<Vec<Imported>> {
     let failed = ImageError::import(archive);
-    if writer.paths.is_inside(archive) {
+    // Another name for it is no other place.
+    let place = archive.canonicalize().unwrap_or_else(|_| archive.to_owned());
+    if writer.paths.is_inside(archive) || writer.paths.is_inside(&place) {
         return Err(failed(ImportError::OwnStore));
     }
     let mut source = Source::open(writer, archive, progress).map_err(&failed)?;
@@ -99,8 +101,11 @@ pub(super) fn import(
         }
     }
     let (staged, origins) = source.finish();
-    let layers =
-        unpack(writer, &plans, &staged, limits, progress).map_err(|error| failed(origins.explain(error)))?;
+    let layers = unpack(writer, &plans, &staged, limits, progress).map_err(|error| {
+        // What was staged was verified just now; what the store had may have gone bad since.
+        let error = note_damage(writer.paths, error);
+        failed(origins.explain(error))
+    })?;
     progress(ImportProgress::Committing);
     let mut index = writer.index()?;
     plans.iter().for_each(|plan| enter(&mut index, plan));

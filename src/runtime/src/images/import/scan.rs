@@ -7,7 +7,7 @@ use crate::images::blobs::{ReceiveError, StagedBlob, receive};
 use crate::images::digest::Digest;
 use crate::images::spec::BlobRef;
 use crate::images::tar::{Entry, Kind, TarReader};
-use crate::images::unpack::decompress;
+use crate::images::unpack::{BoundedReader, UnpackLimits, decompress};
 use crate::images::writer::Writer;
 
 use super::ImportProgress;
@@ -69,13 +69,21 @@ impl Files {
     }
 }
 
-/// Reads the archive to its end mark.
+/// Reads the archive to its end mark. `archive_bytes` is its length as it lies there, which bounds what may
+/// come out of it; unknown where it is a pipe.
 pub(super) fn scan(
     writer: &mut Writer<'_>,
     archive: impl Read,
+    archive_bytes: Option<u64>,
     progress: &mut dyn FnMut(ImportProgress<'_>),
 ) -> Result<Files, ImportError> {
-    let mut tar = TarReader::new(decompress(archive).map_err(ImportError::Format)?);
+    let plain = decompress(archive).map_err(ImportError::Format)?;
+    let limits = UnpackLimits {
+        total_bytes: MAX_ARCHIVE_BYTES,
+        ..UnpackLimits::default()
+    };
+    let compressed_bytes = archive_bytes.unwrap_or(u64::MAX);
+    let mut tar = TarReader::new(BoundedReader::new(plain, compressed_bytes, limits));
     let mut files = Files::default();
     let mut after = String::new();
     let mut bytes = 0_u64;

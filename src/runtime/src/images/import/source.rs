@@ -47,10 +47,17 @@ impl<'w, 'p> Source<'w, 'p> {
     ) -> Result<Self, ImportError> {
         let mut files = Files::default();
         let mut directory = None;
-        if std::fs::metadata(path).map_err(ImportError::Open)?.is_dir() {
+        let found = std::fs::metadata(path).map_err(ImportError::Open)?;
+        if found.is_dir() {
             directory = Some(open_dir(path).map_err(|error| ImportError::Open(error.source))?);
         } else {
-            files = scan(writer, File::open(path).map_err(ImportError::Open)?, progress)?;
+            let bytes = found.is_file().then_some(found.len());
+            files = scan(
+                writer,
+                File::open(path).map_err(ImportError::Open)?,
+                bytes,
+                progress,
+            )?;
         }
         Ok(Self {
             writer,

@@ -72,10 +72,11 @@ impl RawHeader {
         })
     }
 
-    pub fn kind(&self) -> Kind {
+    /// What the entry makes, by its whole name: the field here may hold a part of it, cut off at a slash.
+    pub fn kind(&self, whole_path: &[u8]) -> Kind {
         match self.type_flag {
             // In the oldest form, a directory is told by its name alone.
-            b'0' | 0 if self.path.ends_with(b"/") => Kind::Directory,
+            b'0' | 0 if whole_path.ends_with(b"/") => Kind::Directory,
             b'0' | 0 | b'7' | b'S' => Kind::File,
             b'1' => Kind::HardLink,
             b'2' => Kind::Symlink,

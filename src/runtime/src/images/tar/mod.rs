@@ -168,7 +168,7 @@ impl<R: Read> TarReader<R> {
         header: RawHeader,
         mut extended: Extended,
     ) -> Result<Entry, TarError> {
-        let kind = header.kind();
+        let kind = header.kind(extended.path.as_ref().unwrap_or(&header.path));
         let stored = extended.size.unwrap_or(header.size);
         // Entries of other kinds have no data, whatever their size field says.
         self.expect_data(if matches!(kind, Kind::File | Kind::Other(_)) {

@@ -52,6 +52,14 @@ fn reads_gnus_long_names() {
 }
 
 #[test]
+fn a_long_name_that_is_cut_off_at_a_slash_is_still_a_files() {
+    let name = "d".repeat(99) + "/file";
+    let (entry, data) = only(&Tarball::new().file(&name, b"content").finish());
+    assert_eq!((entry.kind, entry.path), (Kind::File, name.into_bytes()));
+    assert_eq!(data, b"content");
+}
+
+#[test]
 fn reads_pax_records_also_with_binary_values() {
     let bytes = Tarball::new()
         .pax(&[

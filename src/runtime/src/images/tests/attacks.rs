@@ -245,6 +245,31 @@ fn bad_entries_in_a_layer_are_told_with_archive_and_entry() {
 }
 
 #[test]
+fn an_archive_that_would_grow_beyond_measure_is_refused() {
+    let node = Node::new();
+    let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+    let size: u64 = 512 << 20;
+    let header = tarball::Header::new(b'0', "bomb").size(size).block();
+    std::io::Write::write_all(&mut encoder, &header).unwrap();
+    std::io::copy(&mut std::io::Read::take(std::io::repeat(0), size), &mut encoder).unwrap();
+    let text = node.refusal(&encoder.finish().unwrap());
+    assert!(
+        text.contains("bomb") && text.contains("times its compressed size"),
+        "{text}"
+    );
+    node.assert_empty();
+}
+
+#[test]
+fn the_store_is_not_imported_into_itself_by_another_name() {
+    let node = Node::new();
+    let link = node.dir.path().join("link");
+    std::os::unix::fs::symlink(node.layout.images(), &link).unwrap();
+    assert!(text(&node.import(&link).unwrap_err()).contains("the image store itself"));
+    node.assert_empty();
+}
+
+#[test]
 fn names_in_an_archive_lead_nowhere() {
     let node = Node::new();
     let list = br#"[{"Config":"../../../../etc/hostname","RepoTags":[],"Layers":[]}]"#;

@@ -186,6 +186,22 @@ fn what_a_crash_put_in_place_without_an_index_is_removed_by_the_next_writer() {
 }
 
 #[test]
+fn a_journal_beside_a_damaged_index_deletes_nothing() {
+    let node = Node::new();
+    node.import_bytes(&docker_archive(&[TestImage::new("a:1", vec![layer("f", "x")])]))
+        .unwrap();
+    let before = node.content();
+    // As if a removal of an image that shares all with this one had been cut off.
+    let journal = serde_json::json!({"blobs": before, "layers": before});
+    let path = node.layout.images().join(".journal.json");
+    std::fs::write(&path, serde_json::to_vec(&journal).unwrap()).unwrap();
+    std::fs::write(node.layout.images().join("index.json"), "{").unwrap();
+    assert!(node.store.remove("a:1", |_| Vec::new()).is_err());
+    assert_eq!(node.content(), before);
+    assert!(!path.exists());
+}
+
+#[test]
 fn two_processes_import_the_same_images_at_once() {
     let node = Node::new();
     let archive = node.write("images.tar", &docker_archive(&images()));

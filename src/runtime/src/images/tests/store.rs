@@ -149,6 +149,29 @@ fn a_layer_that_is_gone_is_made_again_and_verified_again() {
 }
 
 #[test]
+fn an_import_that_meets_a_damaged_blob_takes_it_away_for_the_next_one() {
+    let node = Node::new();
+    let archive = oci_archive(&[TestImage::new("a:1", vec![layer("f", "x")])]);
+    node.import_bytes(&archive).unwrap();
+    let lower = node.lower_dirs("a:1");
+    let digest = node.store.inspect("a:1").unwrap().layers[0].digest.clone();
+    let blob = node.layout.images().join("blobs/sha256").join(&digest[7..]);
+    let mut content = std::fs::read(&blob).unwrap();
+    content[600] ^= 1;
+    std::fs::write(&blob, content).unwrap();
+    std::fs::remove_dir_all(&lower[0]).unwrap();
+    let error = node.import_bytes(&archive).unwrap_err();
+    assert_eq!(error.retry(), pinnace_core::ports::Retry::Later);
+    assert!(
+        text(&error).contains(&digest) && text(&error).contains("damaged"),
+        "{}",
+        text(&error)
+    );
+    node.import_bytes(&archive).unwrap();
+    assert_eq!(std::fs::read_to_string(lower[0].join("f")).unwrap(), "x");
+}
+
+#[test]
 fn imports_by_another_holder_are_noticed() {
     let node = Node::new();
     assert!(node.store.find("a:1").unwrap().is_none());

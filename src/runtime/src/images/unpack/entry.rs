@@ -80,10 +80,7 @@ impl LayerRoot<'_> {
     }
 
     fn count(&mut self, entry: &Entry) -> Result<(), EntryError> {
-        self.entries += 1;
-        if self.entries > self.limits.entries {
-            return Err(LimitExceeded::Entries(self.limits.entries).into());
-        }
+        self.count_entry()?;
         if entry.kind == Kind::File {
             self.bytes = self.bytes.saturating_add(entry.size);
         }

@@ -8,11 +8,11 @@ use std::io::{self, Read};
 pub struct UnpackLimits {
     /// Sum of the files' lengths (holes counted), and bytes of the uncompressed archive.
     pub total_bytes: u64,
-    /// Entries of all kinds.
+    /// Entries of all kinds, and directories that are made because entries lie in them.
     pub entries: u64,
     /// Directories above one another.
     pub path_depth: usize,
-    /// Sum of the lengths of all directories' names, which are remembered until the end.
+    /// Memory of the directories' names and times, which are remembered until the end.
     pub directory_name_bytes: usize,
     /// Uncompressed bytes for each compressed one, past [`UnpackLimits::ratio_free_bytes`].
     pub compression_ratio: u64,
@@ -60,7 +60,7 @@ pub enum LimitExceeded {
     #[error("the names of all directories together are longer than {0} bytes")]
     DirectoryNames(usize),
     /// [`UnpackLimits::compression_ratio`].
-    #[error("the layer grows to more than {0} times its compressed size")]
+    #[error("the content is more than {0} times its compressed size")]
     CompressionRatio(u64),
     /// [`UnpackLimits::xattrs_per_entry`].
     #[error("the entry has more than {0} extended attributes")]

@@ -28,7 +28,7 @@ pub use limits::{LimitExceeded, UnpackLimits};
 
 use super::digest::{Digest, HashingReader};
 use super::tar::TarReader;
-use limits::BoundedReader;
+pub(super) use limits::BoundedReader;
 use root::LayerRoot;
 pub(super) use root::OPAQUE;
 

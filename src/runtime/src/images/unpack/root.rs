@@ -18,6 +18,8 @@ use super::limits::{LimitExceeded, UnpackLimits};
 pub(in crate::images) const OPAQUE: &str = "trusted.overlay.opaque";
 const OPEN_DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW);
 
+type RememberedTime = (PathBuf, (i64, u32));
+
 /// A layer's directory while it is filled.
 pub(super) struct LayerRoot<'a> {
     top: Rc<OwnedFd>,
@@ -27,9 +29,9 @@ pub(super) struct LayerRoot<'a> {
     /// The directory of the entry before; most entries lie where the one before them did.
     cached: Option<(PathBuf, Rc<OwnedFd>)>,
     /// Times of directories, set last since every entry within changes them.
-    times: Vec<(PathBuf, (i64, u32))>,
+    times: Vec<RememberedTime>,
     times_bytes: usize,
-    pub(super) entries: u64,
+    entries: u64,
     pub(super) bytes: u64,
 }
 
@@ -115,6 +117,9 @@ impl<'a> LayerRoot<'a> {
             prefix.push(name);
             let directory = match self.existing(&prefix) {
                 Ok(directory) => directory,
+                Err(errno) if !is_of_the_layer(errno) => {
+                    return Err(EntryError::host("open the directory")(errno));
+                }
                 Err(_) => match stat(&last, name)? {
                     None => self.make_implied(&last, name, &prefix)?,
                     Some(found) if is_whiteout(&found) => {
@@ -134,6 +139,8 @@ impl<'a> LayerRoot<'a> {
 
     /// Makes a directory that the layer does not mention, as the layers below have it.
     fn make_implied(&mut self, parent: &OwnedFd, name: &OsStr, path: &Path) -> Result<OwnedFd, EntryError> {
+        // One entry may imply hundreds.
+        self.count_entry()?;
         make_directory(parent, name)?;
         let directory = Rc::new(open_child(parent, name)?);
         rustix::fs::fchmod(&*directory, mode(0o755)).map_err(EntryError::host("set the mode"))?;
@@ -168,9 +175,19 @@ impl<'a> LayerRoot<'a> {
         Ok(())
     }
 
+    /// Counts something that takes an inode.
+    pub fn count_entry(&mut self) -> Result<(), LimitExceeded> {
+        self.entries += 1;
+        if self.entries > self.limits.entries {
+            return Err(LimitExceeded::Entries(self.limits.entries));
+        }
+        Ok(())
+    }
+
     /// Has a directory's time set at the end.
     pub fn remember_time(&mut self, path: &Path, mtime: (i64, u32)) -> Result<(), EntryError> {
-        self.times_bytes += path.as_os_str().len();
+        // A short name takes memory too, and the same directory may come again and again.
+        self.times_bytes += path.as_os_str().len() + size_of::<RememberedTime>();
         if self.times_bytes > self.limits.directory_name_bytes {
             return Err(LimitExceeded::DirectoryNames(self.limits.directory_name_bytes).into());
         }
@@ -183,6 +200,11 @@ impl<'a> LayerRoot<'a> {
         self.cached = None;
         remove(parent, name)
     }
+}
+
+/// Whether a way is not open because of what the layer has there, rather than for a fault of the host.
+fn is_of_the_layer(errno: Errno) -> bool {
+    matches!(errno, Errno::NOENT | Errno::NOTDIR | Errno::LOOP)
 }
 
 fn remove(parent: &OwnedFd, name: &OsStr) -> Result<(), EntryError> {

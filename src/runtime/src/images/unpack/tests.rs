@@ -419,7 +419,7 @@ fn limits_are_kept() {
         total_bytes: 10_000,
         entries: 5,
         path_depth: 4,
-        directory_name_bytes: 50,
+        directory_name_bytes: 120,
         xattrs_per_entry: 1,
         xattr_bytes: 10,
         devices: false,
@@ -436,6 +436,10 @@ fn limits_are_kept() {
     let cases = [
         (many.finish(), "more than 5 entries"),
         (directories.finish(), "names of all directories"),
+        (
+            Tarball::new().file("1/2/3/f", b"").file("4/5/f", b"").finish(),
+            "more than 5 entries",
+        ),
         (
             Tarball::new()
                 .file("a", &[0; 6000])
