@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pinnace_api::pod::{MountPropagation, PullPolicy};
-use pinnace_api::{ContainerName, Pod, PodUid};
+use pinnace_api::{Bytes, ContainerName, Pod, PodUid};
 
 use crate::node::NodeRecord;
 use crate::pod::{Exit, FailureReason, Observed, PodIdentity, Progress};
@@ -192,6 +192,15 @@ pub trait PodRuntime: Send + Sync + 'static {
     fn cannot_set(&self, _uid: &PodUid) -> Vec<(ContainerName, String)> {
         Vec::new()
     }
+    /// What each container of the pod holds of the node's disk: its writable layer and its logs. Asked only
+    /// of pods that have a limit of `ephemeral-storage`; one that could not be measured yet is left out.
+    fn storage_use(
+        &self,
+        uid: &PodUid,
+    ) -> impl Future<Output = PortResult<Vec<(ContainerName, Bytes)>>> + Send {
+        let _ = uid;
+        async { Ok(Vec::new()) }
+    }
 }
 
 /// Images on this node.
@@ -225,6 +234,12 @@ pub trait Volumes: Send + Sync + 'static {
     fn exceeded(&self, pod: &PodContext) -> impl Future<Output = PortResult<Option<String>>> + Send {
         let _ = pod;
         async { Ok(None) }
+    }
+    /// What the pod's emptyDirs hold of the node's disk. Asked only of pods that have a limit of
+    /// `ephemeral-storage`.
+    fn held(&self, pod: &PodContext) -> impl Future<Output = PortResult<Bytes>> + Send {
+        let _ = pod;
+        async { Ok(Bytes(0)) }
     }
 }
 

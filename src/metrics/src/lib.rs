@@ -24,7 +24,7 @@ mod reader;
 mod scrape_cost;
 
 pub use agent::{AgentMetrics, BuildInfo, RegisterError};
-pub use containers::{ContainerCollector, ContainerTarget, TargetSource};
+pub use containers::{ContainerCollector, ContainerDisk, ContainerTarget, TargetSource};
 pub use exporter::{Exporter, ExporterConfig, ExporterError, ScrapeError};
 pub use host::Host;
 pub use node::{FilesystemFilter, NodeCollectors};

@@ -33,4 +33,4 @@ pub use error::RuntimeError;
 pub use launch::LaunchError;
 pub use records::{ContainerRecord, SandboxRecord};
 pub use rootfs::{ImageRoot, ImageRoots};
-pub use runtime::{Exec, ExecRequest, OpenError, RunningContainer, Runtime};
+pub use runtime::{ContainerDisk, Exec, ExecRequest, OpenError, RunningContainer, Runtime};

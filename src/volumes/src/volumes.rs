@@ -62,6 +62,21 @@ impl Volumes for NodeVolumes {
         aside(move || failing("remove the volumes of pod", object, volumes.remove())).await
     }
 
+    async fn held(&self, pod: &PodContext) -> PortResult<Bytes> {
+        let usage = self.usage(&pod.uid).await?;
+        // What lies in memory is on no disk.
+        let on_disk = pod
+            .pod
+            .spec
+            .volumes
+            .iter()
+            .filter(|volume| matches!(volume.source, VolumeSource::EmptyDir { memory: false, .. }));
+        let held = on_disk
+            .filter_map(|volume| usage.get(&volume.name))
+            .fold(0_u64, |sum, used| sum.saturating_add(used.0));
+        Ok(Bytes(held))
+    }
+
     async fn exceeded(&self, pod: &PodContext) -> PortResult<Option<String>> {
         // A limit of 0 is none, as in Kubernetes.
         let limited = |volume: &Volume| match volume.source {

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use pinnace_api::pod::PullPolicy;
-use pinnace_api::{ContainerName, Namespace, ObjectName, PodUid};
+use pinnace_api::{Bytes, ContainerName, Namespace, ObjectName, PodUid};
 use pinnace_core::fake::FakeHost;
 use pinnace_core::host::Host;
 use pinnace_core::node::NodeRecord;
@@ -44,6 +44,8 @@ struct Inner {
     names: BTreeMap<PodUid, (Namespace, ObjectName)>,
     wishes: Vec<(ContainerName, String)>,
     exceeded: Option<String>,
+    /// What each container holds of the disk.
+    holds: Bytes,
     breaches: Vec<String>,
     order: Vec<String>,
 }
@@ -62,6 +64,7 @@ impl Machine {
                 names: BTreeMap::new(),
                 wishes: Vec::new(),
                 exceeded: None,
+                holds: Bytes(0),
                 breaches: Vec::new(),
                 order: Vec::new(),
             }),
@@ -104,6 +107,11 @@ impl Machine {
     /// Volumes hold more than their limits from now on.
     pub fn overfill(&self, message: &str) {
         self.inner().exceeded = Some(message.to_owned());
+    }
+
+    /// Each container holds so much of the disk from now on.
+    pub fn fill(&self, held: Bytes) {
+        self.inner().holds = held;
     }
 
     /// All breaches of what the ports and the engine promise.
@@ -232,6 +240,10 @@ impl PodRuntime for Machine {
     async fn remove_logs(&self, uid: &PodUid) -> PortResult<()> {
         self.moment("remove_logs").await;
         self.fake.remove_logs(uid).await
+    }
+    async fn storage_use(&self, _uid: &PodUid) -> PortResult<Vec<(ContainerName, Bytes)>> {
+        self.moment("storage_use").await;
+        Ok(vec![(ContainerName::new("c").unwrap(), self.inner().holds)])
     }
     fn cannot_set(&self, _uid: &PodUid) -> Vec<(ContainerName, String)> {
         self.inner().wishes.clone()

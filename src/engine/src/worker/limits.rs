@@ -1,10 +1,12 @@
-//! `sizeLimit` of an emptyDir on disk: measured while the pod runs; a pod past it is evicted.
+//! `sizeLimit` of an emptyDir on disk, and `ephemeral-storage` of containers: measured while the pod runs; a
+//! pod past a limit is evicted.
 //!
 //! Only pods that have such a limit are measured, as often as the kubelet does.
 
 use pinnace_api::pod::{PodSpec, VolumeSource};
 use pinnace_core::pod::{Desired, Observed, Record};
-use pinnace_core::ports::Volumes;
+use pinnace_core::ports::{PodRuntime, PortResult, Volumes};
+use pinnace_core::resources::{has_storage_limit, storage_exceeded};
 use pinnace_core::time::{BootMillis, Now};
 
 use super::PodWorker;
@@ -26,12 +28,13 @@ impl Limits {
     /// When to measure next; `None` where nothing is to be measured.
     pub fn wake_at(&self, desired: &Desired, record: &Record) -> Option<BootMillis> {
         let is_over = record.identity.finished.is_some() || record.progress.terminating.is_some();
+        let has_limit = |spec: &PodSpec| has_volume_limit(spec) || has_storage_limit(spec);
         let measured = matches!(desired, Desired::Run(pod) if has_limit(&pod.spec));
         (measured && !is_over).then_some(self.next)
     }
 }
 
-fn has_limit(spec: &PodSpec) -> bool {
+fn has_volume_limit(spec: &PodSpec) -> bool {
     let limited = |source: &VolumeSource| {
         matches!(
             source,
@@ -53,7 +56,7 @@ impl<A: Adapters> PodWorker<A> {
             self.limits.next = now.boot.after(INTERVAL_MILLIS);
         }
         if due && observed.volumes_ready && self.limits.exceeded.is_none() {
-            match self.shared.adapters.volumes().exceeded(&self.context).await {
+            match self.exceeded().await {
                 Ok(exceeded) => self.limits.exceeded = exceeded,
                 Err(error) => self.report_look(&error),
             }
@@ -69,5 +72,21 @@ impl<A: Adapters> PodWorker<A> {
             },
             (_, desired) => desired,
         }
+    }
+
+    /// The kubelet's order: each emptyDir, the pod as a whole, each container.
+    async fn exceeded(&self) -> PortResult<Option<String>> {
+        let (spec, adapters) = (&self.context.pod.spec, &self.shared.adapters);
+        if has_volume_limit(spec)
+            && let Some(message) = adapters.volumes().exceeded(&self.context).await?
+        {
+            return Ok(Some(message));
+        }
+        if !has_storage_limit(spec) {
+            return Ok(None);
+        }
+        let containers = adapters.runtime().storage_use(&self.context.uid).await?;
+        let volumes = adapters.volumes().held(&self.context).await?;
+        Ok(storage_exceeded(spec, &containers, volumes))
     }
 }

@@ -4,9 +4,11 @@
 //! label `container` is empty. One that is gone by the time it is read is left out.
 
 mod cgroup;
+mod disk;
 mod families;
 mod held;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,6 +18,7 @@ use pinnace_sys::cgroup::Cgroups;
 use crate::encode::{Encoder, Labels};
 
 use cgroup::Usage;
+pub use disk::ContainerDisk;
 use held::HeldGroups;
 
 /// A cgroup to be measured.
@@ -40,10 +43,15 @@ pub struct ContainerTarget {
     pub earlier_oom_kills: u64,
 }
 
-/// Whoever knows the containers of this moment. Called once in a scrape, on the scrape's thread.
+/// Whoever knows the containers of this moment. Asked once in a scrape, on the scrape's thread.
 pub trait TargetSource: Send + Sync + 'static {
     /// Running containers and their pods.
     fn targets(&self) -> Vec<ContainerTarget>;
+
+    /// What containers hold of the disk, by ID, as far as it was measured: a scrape does not measure it.
+    fn disks(&self) -> HashMap<String, ContainerDisk> {
+        HashMap::new()
+    }
 }
 
 impl<F: Fn() -> Vec<ContainerTarget> + Send + Sync + 'static> TargetSource for F {
@@ -94,6 +102,7 @@ impl ContainerCollector {
             .unwrap_or_default()
             .as_secs();
         families::write(&rows, now, out);
+        disk::write(&rows, &self.targets.disks(), out);
         (rows.len(), all - rows.len())
     }
 

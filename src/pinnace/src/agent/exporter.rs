@@ -1,9 +1,10 @@
 //! What `/metrics` measures: the host, every running container, and its pod.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use pinnace_engine::board::Board;
-use pinnace_metrics::{ContainerTarget, Exporter, ExporterConfig};
+use pinnace_metrics::{ContainerDisk, ContainerTarget, Exporter, ExporterConfig, TargetSource};
 use pinnace_runtime::Runtime;
 use pinnace_runtime::images::ImageStore;
 use pinnace_sys::Layout;
@@ -14,8 +15,10 @@ use super::adapters::NodeAdapters;
 
 /// Starts the exporter of this node.
 pub fn start(layout: &Layout, adapters: &NodeAdapters, board: &Arc<Board>) -> Result<Exporter, AgentError> {
-    let (runtime, board) = (adapters.runtime.clone(), Arc::clone(board));
-    let targets = Arc::new(move || targets(&runtime, &board));
+    let targets = Arc::new(Targets {
+        runtime: adapters.runtime.clone(),
+        board: Arc::clone(board),
+    });
     let mut config = ExporterConfig::default();
     // A pod's own mounts are no file systems of the node.
     config.filesystems.insides.extend([layout.run(), layout.state()]);
@@ -23,8 +26,37 @@ pub fn start(layout: &Layout, adapters: &NodeAdapters, board: &Arc<Board>) -> Re
     Ok(Exporter::start(config, Cgroups::detect()?, metrics, targets)?)
 }
 
-/// The containers and pods of this moment.
-fn targets(runtime: &Runtime<ImageStore>, board: &Board) -> Vec<ContainerTarget> {
+/// Who knows the containers.
+struct Targets {
+    /// Their cgroups and disks.
+    runtime: Runtime<ImageStore>,
+    /// Their pasts.
+    board: Arc<Board>,
+}
+
+impl TargetSource for Targets {
+    fn targets(&self) -> Vec<ContainerTarget> {
+        of(&self.runtime, &self.board)
+    }
+
+    fn disks(&self) -> HashMap<String, ContainerDisk> {
+        let disks = self.runtime.disks().into_iter();
+        disks
+            .map(|disk| {
+                let measured = ContainerDisk {
+                    device: disk.device,
+                    usage_bytes: disk.used.0,
+                    limit_bytes: disk.capacity.0,
+                    inodes: disk.inodes,
+                };
+                (disk.id, measured)
+            })
+            .collect()
+    }
+}
+
+/// Containers and pods of this moment.
+fn of(runtime: &Runtime<ImageStore>, board: &Board) -> Vec<ContainerTarget> {
     let pods = runtime
         .sandboxes()
         .into_iter()

@@ -61,6 +61,8 @@ pub async fn serve(
     tokio::spawn(control.serve(Arc::clone(&face)));
     tokio::spawn(MetricsServer::new(face, MetricsLimits::default()).serve(listeners));
 
+    let disks = adapters.runtime.clone();
+    tokio::spawn(async move { disks.measure_disks().await });
     let images_changed = adapters.bundles.changes();
     tokio::spawn(Arc::clone(&adapters.bundles).run());
     let shared = Shared {

@@ -45,6 +45,10 @@ impl Bundle {
     pub fn exit(&self) -> PathBuf {
         self.path.join("exit.json")
     }
+    /// What the instance changed of its image.
+    pub fn writable_layer(&self) -> PathBuf {
+        self.writable.join("upper")
+    }
     pub fn rootfs(&self) -> PathBuf {
         self.path.join("rootfs")
     }
@@ -143,7 +147,7 @@ fn make_rootfs(bundle: &Bundle, image: &ImageRoot) -> Result<(), RuntimeError> {
     if mount::is_mountpoint(&target)? {
         mount::unmount(&target)?;
     }
-    let (upper, work) = (bundle.writable.join("upper"), bundle.writable.join("work"));
+    let (upper, work) = (bundle.writable_layer(), bundle.writable.join("work"));
     for folder in [&target, &upper, &work] {
         file::create_dir_all(folder, 0o755)?;
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 
 use pinnace_api::{ContainerName, PodUid};
 
+use super::disk::Measured;
 use super::{Inner, PodHandle, Runtime};
 use crate::records::{ContainerRecord, SandboxRecord};
 
@@ -13,6 +14,8 @@ use crate::records::{ContainerRecord, SandboxRecord};
 pub(super) struct Known {
     pub sandbox: Option<Arc<SandboxRecord>>,
     pub containers: BTreeMap<(ContainerName, u32), Arc<ContainerRecord>>,
+    /// What the newest instances hold of the disk.
+    pub disks: BTreeMap<ContainerName, Measured>,
 }
 
 /// One instance.
@@ -90,6 +93,11 @@ impl<I> Inner<I> {
     }
 
     pub(super) fn forget(&self, uid: &PodUid, name: &ContainerName, attempt: u32) {
-        self.pod(uid).known().containers.remove(&(name.clone(), attempt));
+        let pod = self.pod(uid);
+        let mut known = pod.known();
+        known.containers.remove(&(name.clone(), attempt));
+        if !known.containers.keys().any(|(other, _)| other == name) {
+            known.disks.remove(name);
+        }
     }
 }

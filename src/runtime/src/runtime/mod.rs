@@ -5,6 +5,7 @@
 //! operations of one pod one after another; waiting, looking and executing may come in between.
 
 mod create;
+mod disk;
 mod exec;
 mod listing;
 mod observe;
@@ -13,12 +14,13 @@ mod remove;
 mod signal;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use pinnace_api::PodUid;
 use pinnace_sys::cgroup::{CgroupVersion, Cgroups, Hierarchy};
 use pinnace_sys::{Layout, SysError, clock, file, process};
 
+pub use disk::ContainerDisk;
 pub use exec::{Exec, ExecRequest};
 pub use listing::RunningContainer;
 
@@ -61,6 +63,8 @@ struct Inner<I> {
     oci: OciRuntime,
     events: EventServer,
     pods: Mutex<HashMap<PodUid, Arc<PodHandle>>>,
+    /// What the writable layers lie on, once it was looked up.
+    device: OnceLock<Arc<str>>,
 }
 
 /// What is held of one pod.
@@ -115,6 +119,7 @@ impl<I: ImageRoots> Runtime<I> {
             events,
             layout,
             pods: Mutex::default(),
+            device: OnceLock::new(),
         };
         Ok(Self {
             inner: Arc::new(inner),

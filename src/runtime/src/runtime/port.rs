@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pinnace_api::{ContainerName, PodUid};
+use pinnace_api::{Bytes, ContainerName, PodUid};
 use pinnace_core::pod::{Exit, FailureReason, Observed, PodIdentity};
 use pinnace_core::ports::{ContainerRequest, PodContext, PodRuntime, PortResult};
 
@@ -161,6 +161,10 @@ impl<I: ImageRoots> PodRuntime for Runtime<I> {
             .blocking(move |inner| sandbox::remove_logs(&inner.layout, &of_uid))
             .await;
         removed.map_err(|error| REMOVE_LOGS.failed(uid.to_string(), error))
+    }
+
+    async fn storage_use(&self, uid: &PodUid) -> PortResult<Vec<(ContainerName, Bytes)>> {
+        Ok(self.storage_of(uid).await)
     }
 
     fn cannot_set(&self, uid: &PodUid) -> Vec<(ContainerName, String)> {

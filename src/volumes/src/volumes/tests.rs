@@ -165,6 +165,7 @@ async fn memory_is_bounded_by_the_limit() {
     let error = std::fs::write(node.empty_dir("memory").join("f"), vec![1; 128 << 10]).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
     assert!(node.volumes.usage(&uid()).await.unwrap()[&name("memory")].0 <= 64 << 10);
+    assert_eq!(node.volumes.held(&wanted).await.unwrap(), Bytes(0));
     node.volumes.remove(&uid()).await.unwrap();
     assert!(mount::mounts_beneath(node.root.path()).unwrap().is_empty());
 }
@@ -180,6 +181,7 @@ async fn a_volume_on_disk_past_its_limit_is_told_in_the_kubelets_words() {
     node.volumes.prepare(&wanted).await.unwrap();
     assert_eq!(node.volumes.exceeded(&wanted).await.unwrap(), None);
     std::fs::write(node.empty_dir("scratch").join("f"), vec![1; 128 << 10]).unwrap();
+    assert!((128 << 10..256 << 10).contains(&node.volumes.held(&wanted).await.unwrap().0));
     assert_eq!(
         node.volumes.exceeded(&wanted).await.unwrap().as_deref(),
         Some("Usage of EmptyDir volume \"scratch\" exceeds the limit \"64Ki\". ")

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pinnace_api::Bytes;
 use pinnace_core::fake::{Break, Extent, Op, sample};
 use pinnace_core::pod::FailureReason;
 use pinnace_core::pod::status::PodPhase;
@@ -233,6 +234,32 @@ async fn a_pod_that_outgrows_its_volume_is_evicted_and_stays_listed_as_failed() 
     assert!(looks < 5, "an idle node looked {looks} times");
     next.list(&[]).await;
     assert_eq!(on_host(&machine).await, []);
+    assert_eq!(machine.breaches(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_fills_the_disk_past_its_limit_is_evicted() {
+    let (machine, agent) = start();
+    let limited = pod_with("web", "a:1", "").replace(
+        "name: c,",
+        "name: c, resources: {limits: {ephemeral-storage: 10Mi}},",
+    );
+    agent.list(&[limited, pod("free", "a:1")]).await;
+    machine.fill(Bytes(10 << 20));
+    pass(60).await;
+    assert_eq!(agent.running(), ["free", "web"]);
+    machine.fill(Bytes(11 << 20));
+    pass(11).await;
+    let status = agent.pod("web").status.clone();
+    assert_eq!(
+        (status.phase, status.reason.as_deref(), status.message.as_deref()),
+        (
+            PodPhase::Failed,
+            Some("Evicted"),
+            Some("Pod ephemeral local storage usage exceeds the total limit of containers 10Mi. ")
+        )
+    );
+    assert_eq!(agent.running(), ["free"]);
     assert_eq!(machine.breaches(), Vec::<String>::new());
 }
 
