@@ -83,6 +83,18 @@ impl NetError {
         }
     }
 
+    /// The whole chain as one line, each cause once.
+    pub(crate) fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+
     /// The port's error, with the operation and object that it is worded by.
     pub(crate) fn of(self, operation: &'static str, object: String) -> PortError {
         let retry = match self {

@@ -16,7 +16,9 @@
 //! With another root than `/`, every name on the host carries the root's tag ([`names::HostNames`]).
 
 mod config;
+pub mod doctor;
 mod error;
+mod finding;
 mod host;
 mod leases;
 mod links;
@@ -27,4 +29,5 @@ pub mod rules;
 
 pub use config::NetConfig;
 pub use error::NetError;
+pub use finding::Finding;
 pub use net::Net;

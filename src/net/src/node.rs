@@ -59,6 +59,7 @@ impl Node {
         if !*started {
             let has = |v4: bool| self.leases.ranges().iter().any(|range| range.is_ipv4() == v4);
             host::forward(has(true), has(false))?;
+            host::close(self.leases.ranges())?;
             host::put_on_loopback(&self.loopback_addresses())?;
             self.rules.declare()?;
             *started = true;
@@ -74,6 +75,7 @@ impl Node {
         errors.extend(self.rules.retract().err().map(NetError::from));
         let addresses = self.loopback_addresses();
         errors.extend(host::take_from_loopback(&addresses).err().map(NetError::from));
+        errors.extend(host::open(self.leases.ranges()).err().map(NetError::from));
         NetError::all(errors)
     }
 

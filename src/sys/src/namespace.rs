@@ -106,16 +106,28 @@ pub fn within<T: Send>(path: &Path, work: impl FnOnce() -> T + Send) -> SysResul
         move_into_link_name_space(file.as_fd(), None::<LinkNameSpaceType>)
             .doing_on("enter the namespace", path)
     };
+    in_thread(|| enter().map(|()| work()))
+}
+
+/// A thread that changes its namespace must not be used for anything else.
+fn in_thread<T: Send>(work: impl FnOnce() -> SysResult<T> + Send) -> SysResult<T> {
     std::thread::scope(|scope| {
-        let inside = std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("namespace".to_owned())
-            .spawn_scoped(scope, || enter().map(|()| work()))
-            .doing_on("start a thread to enter", path)?;
-        match inside.join() {
+            .spawn_scoped(scope, work)
+            .doing("start a thread for", "a namespace")?;
+        match thread.join() {
             Ok(done) => done,
-            Err(_) => Err(io::Error::other("the thread ended early")).doing_on("work in", path),
+            Err(_) => Err(io::Error::other("the thread ended early")).doing("work in", "a namespace"),
         }
     })
+}
+
+/// Does `work` in a thread of its own with a new network namespace, which goes with the last of what was opened
+/// there.
+pub fn within_new_network<T: Send>(work: impl FnOnce() -> T + Send) -> SysResult<T> {
+    let make = || unshare(CloneFlags::CLONE_NEWNET).doing("make", "a network namespace");
+    in_thread(|| make().map(|()| work()))
 }
 
 /// Lets go of a namespace and removes its file; nothing there is fine. The kernel takes the namespace down

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 
+use pinnace_api::Cidr;
 use pinnace_sys::netlink::{self, Attributes, Batch, Family, Message, Received, Socket};
 use pinnace_sys::{Doing, SysResult};
 
@@ -33,8 +34,8 @@ pub(crate) struct Link {
     pub group: u32,
     pub up: bool,
     pub mtu: u32,
-    /// Index of the peer, in the peer's namespace.
-    pub peer: Option<u32>,
+    /// Index of the peer, in the peer's namespace, where the link is one of a pair.
+    pub peer: u32,
 }
 
 impl Link {
@@ -52,7 +53,8 @@ impl Link {
             group: number(libc::IFLA_GROUP).unwrap_or(0),
             up: word(8) & libc::IFF_UP.cast_unsigned() != 0,
             mtu: number(libc::IFLA_MTU).unwrap_or(0),
-            peer: number(libc::IFLA_LINK),
+            // Older kernels leave it out where it is the same number.
+            peer: number(libc::IFLA_LINK).unwrap_or(word(4)),
         })
     }
 }
@@ -146,6 +148,25 @@ impl Steps {
             .u32(libc::RTA_OIF, index);
     }
 
+    /// Makes addresses of a range that no pod has unreachable, so that nothing for a pod that is gone is sent to
+    /// the outside. Other routes to the range, if any, come first.
+    pub(crate) fn unreachable(&mut self, range: Cidr) {
+        let operation = "make the rest unreachable of";
+        range_route(
+            self.step(operation, libc::RTM_NEWROUTE, NEW, &range_header(range)),
+            range,
+        );
+    }
+
+    /// Undoes this.
+    pub(crate) fn not_unreachable(&mut self, range: Cidr) {
+        let operation = "remove the route to";
+        range_route(
+            self.step(operation, libc::RTM_DELROUTE, netlink::ACK, &range_header(range)),
+            range,
+        );
+    }
+
     /// A pod's default route.
     pub(crate) fn default_route(&mut self, index: u32, gateway: IpAddr) {
         let header = route_header(gateway, 0, libc::RT_SCOPE_UNIVERSE, ONLINK);
@@ -177,6 +198,21 @@ fn route_header(address: IpAddr, length: u8, scope: u8, flags: u32) -> [u8; ROUT
     header[7] = libc::RTN_UNICAST;
     header[8..].copy_from_slice(&flags.to_ne_bytes());
     header
+}
+
+/// The route of a range is the last to be asked.
+const LAST_METRIC: u32 = 0x7fff_ffff;
+
+fn range_header(range: Cidr) -> [u8; ROUTE_HEADER] {
+    let mut header = route_header(range.first(), range.prefix(), libc::RT_SCOPE_UNIVERSE, 0);
+    header[7] = libc::RTN_UNREACHABLE;
+    header
+}
+
+fn range_route(mut message: Message<'_>, range: Cidr) {
+    message
+        .bytes(libc::RTA_DST, &octets(range.first()))
+        .u32(libc::RTA_PRIORITY, LAST_METRIC);
 }
 
 /// The interface of this name or index; `None` where there is none.

@@ -62,9 +62,8 @@ pub(crate) fn ensure(request: &LinkRequest<'_>) -> Result<String, NetError> {
         }
         None => create(&mut host, request, &name)?,
     };
-    let peer = peer_of(&link)?;
     set_up_host(&mut host, request, &link)?;
-    set_up_pod(&mut pod, request, peer)?;
+    set_up_pod(&mut pod, request, link.peer)?;
     give_source(&mut host, request, &link)?;
     Ok(name)
 }
@@ -117,14 +116,8 @@ fn open_within(path: &Path) -> Result<Socket, NetError> {
 }
 
 fn is_pair(pod: &mut Socket, link: &Link) -> Result<bool, NetError> {
-    let Some(peer) = link.peer else { return Ok(false) };
-    let found = find_link(pod, Wanted::Index(peer))?;
-    Ok(found.is_some_and(|found| found.peer == Some(link.index)))
-}
-
-fn peer_of(link: &Link) -> Result<u32, NetError> {
-    let why = || std::io::Error::from_raw_os_error(libc::ENXIO);
-    Ok(link.peer.ok_or_else(why).doing("find the peer of", &link.name)?)
+    let found = find_link(pod, Wanted::Index(link.peer))?;
+    Ok(found.is_some_and(|found| found.peer == link.index))
 }
 
 fn create(host: &mut Socket, request: &LinkRequest<'_>, name: &str) -> Result<Link, NetError> {

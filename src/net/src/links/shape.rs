@@ -11,7 +11,7 @@ use pinnace_api::{Pod, Quantity};
 use pinnace_sys::netlink::{self, Batch, Socket};
 use pinnace_sys::{Doing, namespace};
 
-use super::message::{Wanted, find_link, socket};
+use super::message::{Wanted, find_link, link_header, socket};
 use crate::error::NetError;
 
 const INGRESS: &str = "kubernetes.io/ingress-bandwidth";
@@ -74,10 +74,30 @@ pub(crate) fn shape(shape: Shape, link: &str, pod: &Path) -> Result<(), NetError
     }
     if let Some(bits) = shape.egress_bits {
         let host = find_link(&mut socket()?, Wanted::Name(link))?;
-        let peer = host.and_then(|host| host.peer).unwrap_or(0);
+        let peer = host.map_or(0, |host| host.peer);
         bucket(&mut namespace::within(pod, socket)??, Wanted::Index(peer), bits)?;
     }
     Ok(())
+}
+
+/// Makes a pair and limits it, in a namespace that is gone afterwards: can this kernel do it?
+pub(crate) fn probe() -> Result<(), NetError> {
+    const NAME: &str = "probe0";
+    let mut host = socket()?;
+    let mut batch = Batch::new();
+    let flags = netlink::ACK | netlink::CREATE | netlink::EXCLUSIVE;
+    batch
+        .message(libc::RTM_NEWLINK, flags, &link_header(0, false))
+        .text(libc::IFLA_IFNAME, NAME)
+        .nest(libc::IFLA_LINKINFO, |info| {
+            info.text(libc::IFLA_INFO_KIND, "veth");
+        });
+    let answers = host.execute(batch).doing("make the link", NAME)?;
+    match answers.results.into_iter().collect::<std::io::Result<()>>() {
+        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => return Err(NetError::NoVeth),
+        made => made.doing("make the link", NAME)?,
+    }
+    bucket(&mut host, Wanted::Name(NAME), BITS_MIN)
 }
 
 fn bucket(socket: &mut Socket, wanted: Wanted<'_>, bits: u64) -> Result<(), NetError> {
