@@ -8,8 +8,8 @@
 //!
 //! Invariants: at most one collection runs, on a thread that does nothing else and lives as long as the
 //! exporter; those who come meanwhile share its result; how many may wait is bounded, and one that no longer
-//! waits takes no place. After a collection the thread rests for three times the CPU that it took, so that
-//! scrapers never slow the pods down: however many ask however often, they get at most a quarter of one CPU.
+//! waits takes no place. After a collection the thread rests for as long as it was on a CPU, so that
+//! scrapers never slow the pods down: however many ask however often, they get at most half of one CPU.
 //! (A low priority would not do it: it counts among the tasks of one cgroup, and pods have others.)
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,7 +29,7 @@ use crate::node::{FilesystemFilter, NodeCollectors};
 use crate::process::OwnProcess;
 
 /// The thread's rest, as a multiple of the CPU that a collection took, and the longest.
-const REST_FACTOR: u32 = 3;
+const REST_FACTOR: u32 = 1;
 const LONGEST_REST: Duration = Duration::from_secs(5);
 /// Room for a first exposition; later ones get their predecessor's size.
 const FIRST_CAPACITY: usize = 128 * 1024;

@@ -199,7 +199,7 @@ async fn all_collections_run_on_one_thread_which_ends_with_the_exporter() {
 }
 
 #[tokio::test]
-async fn scraper_that_never_pauses_gets_a_quarter_of_one_cpu() {
+async fn scraper_that_never_pauses_gets_half_of_one_cpu() {
     let exporter = exporter(&Gate::opened(), 4);
     scrape(&exporter).await.unwrap();
     let (began, before) = (Instant::now(), cpu_seconds(&exporter).await);
@@ -208,7 +208,7 @@ async fn scraper_that_never_pauses_gets_a_quarter_of_one_cpu() {
     }
     // The rest after the last collection is not over; the one before the first was not begun.
     let share = (cpu_seconds(&exporter).await - before) / began.elapsed().as_secs_f64();
-    assert!(share < 0.3, "collections took {share} of a CPU");
+    assert!(share < 0.6, "collections took {share} of a CPU");
 }
 
 /// What all collections have cost before this one.
