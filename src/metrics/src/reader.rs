@@ -81,21 +81,50 @@ pub(crate) fn attribute(path: &Path) -> Option<String> {
 
 /// A directory of `/sys` whose attributes are read one by one: without a walk to each, and with one read, in
 /// which sysfs gives all of an attribute (at most a page).
-pub(crate) struct Attributes(OwnedFd);
+pub(crate) struct Attributes {
+    dir: OwnedFd,
+    /// Those read before, where they are to be held open.
+    held: Option<RefCell<BTreeMap<String, OwnedFd>>>,
+}
 
 impl Attributes {
     pub(crate) fn open(dir: &Path) -> Option<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        rustix::fs::open(dir, flags, Mode::empty()).ok().map(Self)
+        let dir = rustix::fs::open(dir, flags, Mode::empty()).ok()?;
+        Some(Self { dir, held: None })
+    }
+
+    /// Holds each attribute open from its first reading on.
+    pub(crate) fn holding(mut self) -> Self {
+        self.held = Some(RefCell::default());
+        self
     }
 
     /// See [`attribute`]; at most a page of it.
     pub(crate) fn get(&self, name: &str) -> Option<String> {
-        let file = rustix::fs::openat(&self.0, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
-        let mut bytes = Vec::with_capacity(ATTRIBUTE_LIMIT);
-        rustix::io::retry_on_intr(|| rustix::io::read(&file, spare_capacity(&mut bytes))).ok()?;
-        trimmed(text(bytes))
+        let Some(held) = &self.held else {
+            return page(&self.open_one(name)?);
+        };
+        let mut held = held.borrow_mut();
+        if let Some(file) = held.get(name) {
+            return page(file);
+        }
+        let file = self.open_one(name)?;
+        let text = page(&file);
+        held.insert(name.to_owned(), file);
+        text
     }
+
+    fn open_one(&self, name: &str) -> Option<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.dir, name, flags, Mode::empty()).ok()
+    }
+}
+
+fn page(file: &OwnedFd) -> Option<String> {
+    let mut bytes = Vec::with_capacity(ATTRIBUTE_LIMIT);
+    rustix::io::retry_on_intr(|| rustix::io::pread(file, spare_capacity(&mut bytes), 0)).ok()?;
+    trimmed(text(bytes))
 }
 
 fn trimmed(mut text: String) -> Option<String> {

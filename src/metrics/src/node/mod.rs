@@ -60,7 +60,7 @@ impl NodeCollectors {
             Box::new(filesystem::Filesystem::new(filter, statfs_deadline)),
             Box::new(loadavg::Loadavg),
             Box::new(meminfo::Meminfo),
-            Box::new(netclass::Netclass),
+            Box::new(netclass::Netclass::default()),
             Box::new(netdev::Netdev),
             Box::new(netstat::Netstat),
             Box::new(os::Os),

@@ -1,16 +1,42 @@
 //! `netclass`: what the network interfaces are (`/sys/class/net`).
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Collector;
 use crate::encode::{Encoder, Kind, Labels};
 use crate::host::CollectError;
-use crate::reader::{Attributes, Reader};
+use crate::reader::{Attributes, Reader, attribute};
 
 /// Interfaces that are read at most; a node has one per pod and a few of its own.
 const MOST_INTERFACES: usize = 4096;
 
-pub(super) struct Netclass;
+/// Interfaces whose attributes are held open: some 20 files each, of a page of the kernel's memory.
+const MOST_HELD: usize = 16;
+
+#[derive(Default)]
+pub(super) struct Netclass {
+    /// By name. An interface may be renamed, or end and leave its name to another; its index is its own.
+    held: BTreeMap<String, (String, Attributes)>,
+}
+
+impl Netclass {
+    fn read(&mut self, dir: &Path, name: &str) -> Option<Interface> {
+        let index = attribute(&dir.join("ifindex")).unwrap_or_default();
+        if let Some((_, attributes)) = self.held.get(name).filter(|(known, _)| *known == index) {
+            return Some(Interface::read(attributes, name));
+        }
+        self.held.remove(name);
+        let attributes = Attributes::open(dir)?;
+        if self.held.len() >= MOST_HELD {
+            return Some(Interface::read(&attributes, name));
+        }
+        let attributes = attributes.holding();
+        let interface = Interface::read(&attributes, name);
+        self.held.insert(name.to_owned(), (index, attributes));
+        Some(interface)
+    }
+}
 
 /// Family, type, file and meaning; values are decimal, or hexadecimal with 0x.
 const FAMILIES: [(&str, Kind, &str, &str); 17] = [
@@ -120,9 +146,11 @@ impl Collector for Netclass {
 
     fn collect(&mut self, host: &Reader, out: &mut Encoder) -> Result<(), CollectError> {
         let class = host.sys("class/net");
-        let interfaces: Vec<Interface> = names(&class)?
+        let names = names(&class)?;
+        self.held.retain(|name, _| names.binary_search(name).is_ok());
+        let interfaces: Vec<Interface> = names
             .iter()
-            .filter_map(|name| Some(Interface::read(&Attributes::open(&class.join(name))?, name)))
+            .filter_map(|name| self.read(&class.join(name), name))
             .collect();
         out.samples(
             "node_network_info",
@@ -216,5 +244,33 @@ fn number(text: &str) -> Option<i64> {
     match text.strip_prefix("0x") {
         Some(digits) => i64::from_str_radix(digits, 16).ok(),
         None => text.parse().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interface_that_takes_anothers_name_is_told_by_its_own_attributes() {
+        let root = tempfile::tempdir().unwrap();
+        let make = |index: &str, mtu: &str| {
+            let dir = root.path().join("eth0");
+            std::fs::create_dir(&dir).unwrap();
+            std::fs::write(dir.join("ifindex"), index).unwrap();
+            std::fs::write(dir.join("mtu"), mtu).unwrap();
+            dir
+        };
+        let mtu = FAMILIES.iter().position(|family| family.2 == "mtu").unwrap();
+        let mut netclass = Netclass::default();
+        let dir = make("2\n", "1500\n");
+        for value in [1500, 9000] {
+            std::fs::write(dir.join("mtu"), format!("{value}\n")).unwrap();
+            assert_eq!(netclass.read(&dir, "eth0").unwrap().numbers[mtu], Some(value));
+        }
+        std::fs::rename(&dir, root.path().join("eth1")).unwrap();
+        let dir = make("3\n", "1400\n");
+        assert_eq!(netclass.read(&dir, "eth0").unwrap().numbers[mtu], Some(1400));
+        assert_eq!(netclass.held.len(), 1);
     }
 }
