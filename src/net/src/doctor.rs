@@ -99,22 +99,27 @@ fn forwarding_of(config: &NetConfig, family: &str, setting: &str) -> Option<Find
     })
 }
 
-/// A route of another's to the range, or to more than the range.
+/// A route of another's to the range, or to more than the range: the widest that is met at either end.
 fn overlap(config: &NetConfig, range: Cidr) -> Option<Finding> {
     let mut host = socket().ok()?;
     let ours = HostNames::new(&config.layout).group();
+    let mut widest: Option<(u8, IpAddr, String)> = None;
     for address in [range.nth(1).unwrap_or(range.first()), range.last()] {
         let Some(way) = way_to(&mut host, address, true).ok().flatten() else {
             continue;
         };
-        let link = find_link(&mut host, Wanted::Index(way.interface?))
-            .ok()
-            .flatten()?;
-        if way.prefix > 0 && link.group != ours && link.name != "lo" {
-            return Some(overlapping(range, address, way.prefix, &link.name));
+        let Some(link) = way
+            .interface
+            .and_then(|index| find_link(&mut host, Wanted::Index(index)).ok()?)
+        else {
+            continue;
+        };
+        let others = way.prefix > 0 && link.group != ours && link.name != "lo";
+        if others && widest.as_ref().is_none_or(|(prefix, ..)| way.prefix < *prefix) {
+            widest = Some((way.prefix, address, link.name));
         }
     }
-    None
+    widest.map(|(prefix, address, link)| overlapping(range, address, prefix, &link))
 }
 
 fn overlapping(range: Cidr, address: IpAddr, prefix: u8, link: &str) -> Finding {

@@ -9,6 +9,9 @@ use pinnace_sys::Layout;
 const LINK_PREFIX: &str = "pn";
 /// The group of the interfaces of root `/`: "pn" as a number.
 const ROOT_GROUP: u32 = 0x706e;
+/// The group of another root: clear of those that people give, and not past what ip(8) takes.
+const TAGGED: u32 = 0x2000_0000;
+const TAG_BITS: u32 = 0x1fff_ffff;
 /// Set in the group of links that are about to go.
 const ENDING: u32 = 0x4000_0000;
 
@@ -56,8 +59,7 @@ impl HostNames {
     /// `IFLA_GROUP` of all pods' links of this root; what comes in through one of them comes from a pod.
     pub fn group(&self) -> u32 {
         match u32::from_str_radix(&self.tag, 16) {
-            // The upper half of the numbers keeps clear of those that people give.
-            Ok(tag) => (tag & !ENDING) | 0x8000_0000,
+            Ok(tag) => (tag & TAG_BITS) | TAGGED,
             Err(_) => ROOT_GROUP,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pinnace_api::PodUid;
 use pinnace_core::network::{NetworkState, PodAddresses, PolicyTable, ServiceTable};
@@ -15,6 +16,8 @@ use crate::node::Node;
 #[derive(Debug, Clone)]
 pub struct Net {
     node: Arc<Node>,
+    /// A sweep was asked for and has not begun.
+    sweeping: Arc<AtomicBool>,
 }
 
 impl Net {
@@ -22,6 +25,7 @@ impl Net {
     pub fn new(config: NetConfig) -> Self {
         Self {
             node: Arc::new(Node::new(config)),
+            sweeping: Arc::default(),
         }
     }
 
@@ -41,6 +45,21 @@ impl Net {
             node.retire()
         })
         .await
+    }
+
+    /// Takes down what was given up, once for all who ask before it begins. Nobody waits for it: what it leaves is
+    /// no pod's any more, and is found again.
+    fn sweep_soon(&self) {
+        if self.sweeping.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (node, sweeping) = (Arc::clone(&self.node), Arc::clone(&self.sweeping));
+        tokio::task::spawn_blocking(move || {
+            sweeping.store(false, Ordering::Release);
+            if let Err(error) = node.sweep() {
+                tracing::warn!(error = error.chain(), "links of removed pods are left for later");
+            }
+        });
     }
 
     /// Runs on a thread that may wait: the kernel's lock of the network may be held by others.
@@ -84,10 +103,15 @@ impl Network for Net {
 
     async fn detach(&self, uid: &PodUid, namespace: &Path) -> PortResult<()> {
         let (object, uid, _) = of(uid, namespace);
-        self.aside("take down the network of pod", object, move |node| {
-            node.detach(&uid)
-        })
-        .await
+        let sweep = self
+            .aside("take down the network of pod", object, move |node| {
+                node.detach(&uid)
+            })
+            .await?;
+        if sweep {
+            self.sweep_soon();
+        }
+        Ok(())
     }
 
     async fn apply_services(&self, table: &ServiceTable) -> PortResult<()> {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! attach:  lease ─▶ link, addresses, routes ─▶ bandwidth ─▶ rules
-//! detach:  rules ─▶ link ─▶ lease, and the lease only where nothing else is left
+//! detach:  rules ─▶ link ─▶ lease, and the lease only where nothing else is left of the pod
 //! ```
 //!
 //! The rules come last: where a pod's elements are whole, all before them was whole once.
@@ -17,7 +17,7 @@ use crate::config::NetConfig;
 use crate::error::NetError;
 use crate::host::{self, sysctl};
 use crate::leases::Leases;
-use crate::links::{self, LinkRequest, Remover, Shape};
+use crate::links::{self, LinkRequest, Shape, Sweeper};
 use crate::names::HostNames;
 use crate::rules::{HostPort, PodElements, Rules};
 
@@ -27,7 +27,7 @@ pub(crate) struct Node {
     config: NetConfig,
     names: HostNames,
     leases: Leases,
-    remover: Remover,
+    sweeper: Sweeper,
     rules: Rules,
     /// The host was prepared.
     started: Mutex<bool>,
@@ -41,7 +41,7 @@ impl Node {
         Self {
             leases: Leases::new(config.layout.network(), ranges),
             rules: Rules::new(config.rules.clone(), names.clone()),
-            remover: Remover::default(),
+            sweeper: Sweeper::default(),
             started: Mutex::new(false),
             names,
             config,
@@ -75,12 +75,13 @@ impl Node {
         errors.extend(self.rules.retract().err().map(NetError::from));
         let addresses = self.loopback_addresses();
         errors.extend(host::take_from_loopback(&addresses).err().map(NetError::from));
+        errors.extend(self.sweep().err());
         errors.extend(host::open(self.leases.ranges()).err().map(NetError::from));
         NetError::all(errors)
     }
 
     pub(crate) fn list(&self) -> Result<Vec<PodUid>, NetError> {
-        let mut pods = links::list(&self.names, &self.remover, || self.leases.list())?;
+        let mut pods = links::list(&self.names, &self.sweeper, || self.leases.list())?;
         pods.extend(self.rules.list()?);
         pods.sort();
         pods.dedup();
@@ -124,7 +125,7 @@ impl Node {
             namespace,
             addresses: &addresses,
             mtu,
-            remover: &self.remover,
+            sweeper: &self.sweeper,
             from_loopback: self.config.rules.host_ports_on_loopback,
         })?;
         links::shape(shape, &link, namespace)?;
@@ -132,15 +133,23 @@ impl Node {
         Ok(addresses)
     }
 
-    pub(crate) fn detach(&self, uid: &PodUid) -> Result<(), NetError> {
+    /// Answers whether there is something to [`Node::sweep`].
+    pub(crate) fn detach(&self, uid: &PodUid) -> Result<bool, NetError> {
         let mut errors: Vec<NetError> = Vec::new();
         errors.extend(self.rules.pod_detached(uid).err().map(NetError::from));
-        errors.extend(self.remover.remove(&self.names, uid).err());
+        let given_up = links::give_up(&self.names, uid);
+        let sweep = given_up.as_ref().is_ok_and(|given_up| *given_up);
+        errors.extend(given_up.err());
         if errors.is_empty() {
             // Not before: the address would come to another while something still leads here.
             errors.extend(self.leases.release(uid).err());
         }
-        NetError::all(errors)
+        NetError::all(errors).map(|()| sweep)
+    }
+
+    /// Takes down the links of pods that were detached.
+    pub(crate) fn sweep(&self) -> Result<(), NetError> {
+        self.sweeper.sweep(&self.names)
     }
 
     fn loopback_addresses(&self) -> Vec<std::net::IpAddr> {

@@ -19,7 +19,7 @@ mod shape;
 
 pub(crate) use message::{Steps, Wanted, find_link, socket, way_to};
 pub(crate) use pair::{LinkRequest, ensure, is_whole};
-pub(crate) use remove::{Remover, is_there, list};
+pub(crate) use remove::{Sweeper, give_up, is_there, list};
 pub(crate) use shape::{Shape, probe, shape};
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -11,7 +11,7 @@ use pinnace_sys::netlink::{self, Batch, Message, Socket};
 use pinnace_sys::{Doing, namespace};
 
 use super::message::{Link, Mac, Steps, Wanted, find_link, link_header, socket, way_to};
-use super::{GATEWAY_V4, GATEWAY_V6, POD_LINK, Remover};
+use super::{GATEWAY_V4, GATEWAY_V6, POD_LINK, Sweeper, remove};
 use crate::error::NetError;
 use crate::host::sysctl;
 use crate::names::HostNames;
@@ -44,7 +44,7 @@ pub(crate) struct LinkRequest<'a> {
     pub namespace: &'a Path,
     pub addresses: &'a PodAddresses,
     pub mtu: u32,
-    pub remover: &'a Remover,
+    pub sweeper: &'a Sweeper,
     /// Packets from 127.0.0.1 may be sent through it, once their source was rewritten.
     pub from_loopback: bool,
 }
@@ -57,7 +57,8 @@ pub(crate) fn ensure(request: &LinkRequest<'_>) -> Result<String, NetError> {
     let link = match find_link(&mut host, Wanted::Name(&name))? {
         Some(link) if is_kept(request, &link, &mut pod)? => link,
         Some(_) => {
-            request.remover.remove(request.names, request.uid)?;
+            remove::give_up(request.names, request.uid)?;
+            request.sweeper.sweep(request.names)?;
             create(&mut host, request, &name)?
         }
         None => create(&mut host, request, &name)?,

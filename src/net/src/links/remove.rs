@@ -1,7 +1,8 @@
 //! Finding links by looking at the host, and taking them down.
 //!
 //! The kernel takes some 20 ms to take a link down, one after the other, and hardly more for a hundred at once. So a
-//! link that is to go is put into a group of its own first, and whoever comes next takes the whole group down.
+//! link that is to go is only given up, by putting it into a group of its own: from then on it is no pod's. Somebody
+//! takes the whole group down soon afterwards, or, where the agent ended meanwhile, when it looks again.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -14,65 +15,83 @@ use super::message::{Link, Wanted, all_links, find_link, link_header, socket};
 use crate::error::NetError;
 use crate::names::HostNames;
 
-/// Who takes the group down.
+/// Who takes down what was given up.
 #[derive(Debug, Default)]
-pub(crate) struct Remover {
+pub(crate) struct Sweeper {
     turn: Mutex<()>,
 }
 
-impl Remover {
-    /// Takes the pod's link down; none is fine. What is of another is left alone.
-    pub(crate) fn remove(&self, names: &HostNames, uid: &PodUid) -> Result<(), NetError> {
-        let mut host = socket()?;
-        match find_link(&mut host, Wanted::Name(&names.link(uid)))? {
-            Some(link) if is_ours(names, &link) => Ok(self.take_down(&mut host, names, &link)?),
-            _ => Ok(()),
-        }
-    }
-
-    fn take_down(&self, host: &mut Socket, names: &HostNames, link: &Link) -> SysResult<()> {
-        let mut batch = Batch::new();
-        batch
-            .message(libc::RTM_SETLINK, netlink::ACK, &link_header(link.index, false))
-            .u32(libc::IFLA_GROUP, names.ending_group());
-        unless_gone(host, batch, "give up the link", &link.name)?;
+impl Sweeper {
+    /// Takes down all links that were given up before this call.
+    pub(crate) fn sweep(&self, names: &HostNames) -> Result<(), NetError> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        if find_link(host, Wanted::Index(link.index))?.is_none() {
-            return Ok(());
-        }
         let mut batch = Batch::new();
         batch
             .message(libc::RTM_DELLINK, netlink::ACK, &link_header(0, false))
             .u32(libc::IFLA_GROUP, names.ending_group());
-        unless_gone(host, batch, "remove the link", &link.name)
+        Ok(unless_gone(
+            &mut socket()?,
+            batch,
+            "remove",
+            "links that were given up",
+        )?)
     }
+}
+
+/// Gives the pod's link up; none is fine. What is of another is left alone. Answers whether there was one.
+pub(crate) fn give_up(names: &HostNames, uid: &PodUid) -> Result<bool, NetError> {
+    let mut host = socket()?;
+    match find_link(&mut host, Wanted::Name(&names.link(uid)))? {
+        Some(link) if is_ours(names, &link) => {
+            give_up_link(&mut host, names, &link)?;
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
+}
+
+fn give_up_link(host: &mut Socket, names: &HostNames, link: &Link) -> SysResult<()> {
+    let mut batch = Batch::new();
+    batch
+        .message(libc::RTM_SETLINK, netlink::ACK, &link_header(link.index, false))
+        .u32(libc::IFLA_GROUP, names.ending_group());
+    unless_gone(host, batch, "give up the link", &link.name)
 }
 
 /// Whether the pod's link is there, whole or not.
 pub(crate) fn is_there(names: &HostNames, uid: &PodUid) -> Result<bool, NetError> {
     let link = find_link(&mut socket()?, Wanted::Name(&names.link(uid)))?;
-    Ok(link.is_some_and(|link| is_ours(names, &link)))
+    Ok(link.is_some_and(|link| link.group == names.group() && is_ours(names, &link)))
 }
 
 /// Pods that a link names. A link of our group that names none, and that belongs to no pod of `leased` (asked
-/// for after the links were listed), was made by a call that was cut short: it is taken down.
+/// for after the links were listed), was made by a call that was cut short: it is taken down, and so is what was
+/// given up.
 pub(crate) fn list(
     names: &HostNames,
-    remover: &Remover,
+    sweeper: &Sweeper,
     leased: impl FnOnce() -> Result<Vec<PodUid>, NetError>,
 ) -> Result<Vec<PodUid>, NetError> {
     let mut host = socket()?;
     let links = all_links(&mut host)?;
     let mut pods: BTreeSet<PodUid> = leased()?.into_iter().collect();
     let known: BTreeSet<String> = pods.iter().map(|uid| names.link(uid)).collect();
+    let mut swept = false;
     for link in links.iter().filter(|link| is_ours(names, link)) {
         match names.uid_of_alias(&link.alias) {
+            _ if link.group == names.ending_group() => swept = true,
             Some(uid) => {
                 pods.insert(uid);
             }
-            None if !known.contains(&link.name) => remover.take_down(&mut host, names, link)?,
+            None if !known.contains(&link.name) => {
+                give_up_link(&mut host, names, link)?;
+                swept = true;
+            }
             None => {}
         }
+    }
+    if swept {
+        sweeper.sweep(names)?;
     }
     Ok(pods.into_iter().collect())
 }

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use pinnace_api::testing;
 use pinnace_api::{Pod, PodUid};
@@ -54,20 +55,7 @@ impl World {
     }
 
     pub fn config(&self) -> NetConfig {
-        let ranges = vec![
-            "10.244.0.0/16".parse().unwrap(),
-            "fd00:10:244::/64".parse().unwrap(),
-        ];
-        NetConfig {
-            layout: Layout::new(self.root()),
-            pod_ranges: ranges.clone(),
-            loopback_addresses: vec!["10.96.0.10".parse().unwrap(), "fd00:10:96::a".parse().unwrap()],
-            mtu: None,
-            rules: RulesConfig {
-                pod_ranges: ranges,
-                ..RulesConfig::default()
-            },
-        }
+        config(&self.root())
     }
 
     /// The next pod, with a namespace of its own.
@@ -89,7 +77,16 @@ impl World {
         &self,
         ask: impl FnOnce(Net) -> F + Send,
     ) -> PortResult<T> {
-        let net = Net::new(self.config());
+        self.try_ask_of(self.config(), ask)
+    }
+
+    /// The same of a node with another configuration.
+    pub fn try_ask_of<T: Send, F: Future<Output = PortResult<T>>>(
+        &self,
+        config: NetConfig,
+        ask: impl FnOnce(Net) -> F + Send,
+    ) -> PortResult<T> {
+        let net = Net::new(config);
         namespace::within(&self.path("host"), move || run(ask(net))).unwrap()
     }
 
@@ -127,6 +124,15 @@ impl World {
 
     pub fn on_host(&self, command: &str) -> String {
         self.run(&self.path("host"), command)
+    }
+
+    /// Polls, for at most ten seconds.
+    pub fn wait_until(&self, what: &str, is_so: impl Fn() -> bool) {
+        let limit = Instant::now() + Duration::from_secs(10);
+        while !is_so() {
+            assert!(Instant::now() < limit, "{what}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// A second host, 192.0.2.2 and 2001:db8::2, joined with this one, which has 192.0.2.1 and 2001:db8::1. It knows
@@ -172,6 +178,23 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         let _ = mount::unmount_beneath(self.directory.path());
+    }
+}
+
+pub const POD_RANGES: [&str; 2] = ["10.244.0.0/16", "fd00:10:244::/64"];
+
+/// The network of a node beneath `root`.
+pub fn config(root: &Path) -> NetConfig {
+    let ranges: Vec<_> = POD_RANGES.iter().map(|range| range.parse().unwrap()).collect();
+    NetConfig {
+        layout: Layout::new(root),
+        pod_ranges: ranges.clone(),
+        loopback_addresses: vec!["10.96.0.10".parse().unwrap(), "fd00:10:96::a".parse().unwrap()],
+        mtu: None,
+        rules: RulesConfig {
+            pod_ranges: ranges,
+            ..RulesConfig::default()
+        },
     }
 }
 
