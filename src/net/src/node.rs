@@ -61,6 +61,7 @@ impl Node {
             host::forward(has(true), has(false))?;
             host::close(self.leases.ranges())?;
             host::put_on_loopback(&self.loopback_addresses())?;
+            links::configure_all(&self.names, self.config.rules.host_ports_on_loopback)?;
             self.rules.declare()?;
             *started = true;
         }

@@ -12,13 +12,15 @@
 //! the alias comes first, so a link is never without its pod's name for longer than between two requests, and
 //! then its lease names it.
 
+mod look;
 mod message;
 mod pair;
 mod remove;
 mod shape;
 
-pub(crate) use message::{Steps, Wanted, find_link, socket, way_to};
-pub(crate) use pair::{LinkRequest, ensure, is_whole};
+pub(crate) use look::{Wanted, find_link, way_to};
+pub(crate) use message::{Steps, socket};
+pub(crate) use pair::{LinkRequest, configure_all, ensure, is_whole};
 pub(crate) use remove::{Sweeper, give_up, is_there, list};
 pub(crate) use shape::{Shape, probe, shape};
 

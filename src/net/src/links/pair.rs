@@ -10,7 +10,8 @@ use pinnace_core::network::PodAddresses;
 use pinnace_sys::netlink::{self, Batch, Message, Socket};
 use pinnace_sys::{Doing, namespace};
 
-use super::message::{Link, Mac, Steps, Wanted, find_link, link_header, socket, way_to};
+use super::look::{Link, Wanted, all_links, find_link, way_to};
+use super::message::{Mac, Steps, link_header, socket};
 use super::{GATEWAY_V4, GATEWAY_V6, POD_LINK, Sweeper, remove};
 use crate::error::NetError;
 use crate::host::sysctl;
@@ -53,7 +54,7 @@ pub(crate) struct LinkRequest<'a> {
 pub(crate) fn ensure(request: &LinkRequest<'_>) -> Result<String, NetError> {
     let name = request.names.link(request.uid);
     let mut host = socket()?;
-    let mut pod = open_within(request.namespace)?;
+    let mut pod = open_pod(request)?;
     let link = match find_link(&mut host, Wanted::Name(&name))? {
         Some(link) if is_kept(request, &link, &mut pod)? => link,
         Some(_) => {
@@ -114,6 +115,19 @@ fn is_kept(request: &LinkRequest<'_>, link: &Link, pod: &mut Socket) -> Result<b
 
 fn open_within(path: &Path) -> Result<Socket, NetError> {
     Ok(namespace::within(path, socket)??)
+}
+
+/// The same, where a link of the pod is to be made: it must not be kept from IPv6 by what the host's own interfaces
+/// are kept from.
+fn open_pod(request: &LinkRequest<'_>) -> Result<Socket, NetError> {
+    let v6 = request.addresses.v6.is_some();
+    let open = || {
+        if v6 {
+            sysctl::write(&sysctl::of_interface("default", "disable_ipv6"), "0")?;
+        }
+        socket()
+    };
+    Ok(namespace::within(request.namespace, open)??)
 }
 
 fn is_pair(pod: &mut Socket, link: &Link) -> Result<bool, NetError> {
@@ -178,24 +192,18 @@ fn set_up_host(host: &mut Socket, request: &LinkRequest<'_>, link: &Link) -> Res
             &link_header(link.index, false),
         )
         .nest(libc::IFLA_AF_SPEC, |families| {
-            families.nest(libc::AF_INET as u16, |inet| {
-                inet.nest(INET_CONF, |conf| {
-                    conf.u32(FORWARDING, 1)
-                        .u32(ACCEPT_REDIRECTS, 0)
-                        .u32(REVERSE_PATH, 1)
-                        .u32(ROUTE_LOCALNET, u32::from(request.from_loopback));
-                });
-            });
-            if request.addresses.v6.is_some() {
+            inet(families, request.from_loopback);
+            if sysctl::has_ipv6() {
                 families.nest(libc::AF_INET6 as u16, |inet6| {
                     inet6.u8(ADDRESS_GENERATION, NO_ADDRESSES);
                 });
             }
         });
-    if request.addresses.v6.is_some() {
+    if sysctl::has_ipv6() {
         // Before it is up: a pod must not be able to tell the host of routers.
+        let off = if request.addresses.v6.is_some() { "0" } else { "1" };
         sysctl::write(&sysctl::of_interface(&link.name, "accept_ra"), "0")?;
-        sysctl::write(&sysctl::of_interface(&link.name, "disable_ipv6"), "0")?;
+        sysctl::write(&sysctl::of_interface(&link.name, "disable_ipv6"), off)?;
     }
     steps.up(link.index);
     let mac = request.names.pod_mac(request.uid);
@@ -206,9 +214,37 @@ fn set_up_host(host: &mut Socket, request: &LinkRequest<'_>, link: &Link) -> Res
     Ok(steps.run(host, &link.name)?)
 }
 
+/// IPv4's settings of the host's side.
+fn inet(families: &mut Message<'_>, from_loopback: bool) {
+    families.nest(libc::AF_INET as u16, |inet| {
+        inet.nest(INET_CONF, |conf| {
+            conf.u32(FORWARDING, 1)
+                .u32(ACCEPT_REDIRECTS, 0)
+                .u32(REVERSE_PATH, 1)
+                .u32(ROUTE_LOCALNET, u32::from(from_loopback));
+        });
+    });
+}
+
+/// Lays IPv4's settings on the links of earlier calls, which may have known another configuration.
+pub(crate) fn configure_all(names: &HostNames, from_loopback: bool) -> Result<(), NetError> {
+    let mut host = socket()?;
+    for link in all_links(&mut host)? {
+        if link.group != names.group() || names.uid_of_alias(&link.alias).is_none() {
+            continue;
+        }
+        let mut batch = Batch::new();
+        batch
+            .message(libc::RTM_SETLINK, netlink::ACK, &link_header(link.index, false))
+            .nest(libc::IFLA_AF_SPEC, |families| inet(families, from_loopback));
+        remove::unless_gone(&mut host, batch, "configure", &link.name)?;
+    }
+    Ok(())
+}
+
 fn set_up_pod(pod: &mut Socket, request: &LinkRequest<'_>, peer: u32) -> Result<(), NetError> {
     let mut steps = Steps::default();
-    if request.addresses.v6.is_some() {
+    if sysctl::has_ipv6() {
         steps
             .step(
                 "configure",

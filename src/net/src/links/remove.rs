@@ -11,7 +11,8 @@ use pinnace_api::PodUid;
 use pinnace_sys::netlink::{self, Batch, Socket};
 use pinnace_sys::{Doing, SysResult};
 
-use super::message::{Link, Wanted, all_links, find_link, link_header, socket};
+use super::look::{Link, Wanted, all_links, find_link};
+use super::message::{link_header, socket};
 use crate::error::NetError;
 use crate::names::HostNames;
 
@@ -103,7 +104,12 @@ fn is_ours(names: &HostNames, link: &Link) -> bool {
 }
 
 /// A link may go with its pod's namespace at any time.
-fn unless_gone(host: &mut Socket, batch: Batch, operation: &'static str, name: &str) -> SysResult<()> {
+pub(super) fn unless_gone(
+    host: &mut Socket,
+    batch: Batch,
+    operation: &'static str,
+    name: &str,
+) -> SysResult<()> {
     let answers = host.execute(batch).doing(operation, name)?;
     match answers.results.into_iter().collect::<std::io::Result<()>>() {
         Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(()),

@@ -11,7 +11,8 @@ use pinnace_api::{Pod, Quantity};
 use pinnace_sys::netlink::{self, Batch, Socket};
 use pinnace_sys::{Doing, namespace};
 
-use super::message::{Wanted, find_link, link_header, socket};
+use super::look::{Wanted, find_link};
+use super::message::{link_header, socket};
 use crate::error::NetError;
 
 const INGRESS: &str = "kubernetes.io/ingress-bandwidth";

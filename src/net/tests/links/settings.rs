@@ -1,9 +1,11 @@
 //! What links and the host are set to, and what the doctor says of it.
 
+use pinnace_core::ports::Network;
 use pinnace_net::names::HostNames;
 use pinnace_net::{Finding, NetConfig, doctor};
 use pinnace_sys::{Layout, namespace};
 
+use crate::traffic::{connect, say};
 use crate::world::World;
 
 fn setting(world: &World, name: &str) -> String {
@@ -51,6 +53,53 @@ fn links_are_guarded_and_as_large_as_the_way_outside() {
             .run(&pod.namespace, "ip link show eth0")
             .contains("mtu 1400")
     );
+}
+
+#[test]
+fn without_a_range_of_ipv6_a_link_carries_none() {
+    let world = World::new();
+    let pod = world.pod();
+    let mut config = world.config();
+    config.pod_ranges.truncate(1);
+    let (context, space) = (pod.context(), &pod.namespace);
+    let attach = |net: pinnace_net::Net| async move { net.attach(&context, space).await };
+    world.try_ask_of(config, attach).unwrap();
+    let link = HostNames::new(&Layout::new(world.root())).link(&pod.uid);
+    assert_eq!(setting(&world, &format!("ipv6/conf/{link}/disable_ipv6")), "1");
+    assert_eq!(setting(&world, &format!("ipv6/conf/{link}/accept_ra")), "0");
+    let inside = world.run(&pod.namespace, "ip -o address show dev eth0");
+    assert_eq!(inside.lines().count(), 1, "{inside}");
+}
+
+#[test]
+fn a_host_that_has_ipv6_switched_off_for_itself_still_gives_it_to_pods() {
+    let world = World::new();
+    world.on_host("sysctl -qw net.ipv6.conf.default.disable_ipv6=1");
+    let pod = world.pod();
+    world.run(&pod.namespace, "sysctl -qw net.ipv6.conf.default.disable_ipv6=1");
+    let address = world.attach(&pod).v6.unwrap();
+    let (mut client, server) = connect(&world.path("host"), &pod.namespace, address.into());
+    assert_eq!(say(&mut client, &server), "ahoy\n");
+}
+
+#[test]
+fn packets_from_loopback_pass_only_while_the_configuration_says_so() {
+    let world = World::new();
+    let pod = world.pod();
+    world.attach(&pod);
+    let link = HostNames::new(&Layout::new(world.root())).link(&pod.uid);
+    for allowed in [true, false] {
+        let mut config = world.config();
+        config.rules.host_ports_on_loopback = allowed;
+        world
+            .try_ask_of(config, |net| async move { net.start().await })
+            .unwrap();
+        let expected = if allowed { "1" } else { "0" };
+        assert_eq!(
+            setting(&world, &format!("ipv4/conf/{link}/route_localnet")),
+            expected
+        );
+    }
 }
 
 #[test]

@@ -24,9 +24,9 @@ const LISTING_ATTEMPTS: u32 = 5;
 const INTERRUPTED: u16 = 0x10;
 /// `SOL_NETLINK`.
 const NETLINK_LEVEL: libc::c_int = 270;
-/// `NETLINK_CAP_ACK`: answers do not repeat the request.
+/// `NETLINK_CAP_ACK`: answers do not repeat the request. Kernels before 4.3 do.
 const CAP_ACK: libc::c_int = 10;
-/// `NETLINK_GET_STRICT_CHK`: listings honour what the request asks for.
+/// `NETLINK_GET_STRICT_CHK`: listings honour what the request asks for. Kernels before 4.20 list all.
 const STRICT: libc::c_int = 12;
 
 /// Which part of the kernel.
@@ -252,10 +252,9 @@ fn switch_on(fd: &OwnedFd, option: libc::c_int) -> io::Result<()> {
             size_of_val(&on) as libc::socklen_t,
         )
     };
-    if done == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
+    match io::Error::last_os_error() {
+        error if done != 0 && error.raw_os_error() != Some(libc::ENOPROTOOPT) => Err(error),
+        _ => Ok(()),
     }
 }
 
