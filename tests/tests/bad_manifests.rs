@@ -69,8 +69,8 @@ fn each_broken_manifest_is_reported_by_file_and_line_and_the_good_ones_run() {
     node.lay("bomb.yaml", &alias_bomb());
     node.lay("huge.yaml", &format!("# {}\n", "x".repeat(50 << 20)));
     node.lay(
-        "service.yaml",
-        "apiVersion: v1\nkind: Service\nmetadata: {name: web}\n",
+        "ingress.yaml",
+        "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: web}\n",
     );
     node.lay(
         "account.yaml",
@@ -94,7 +94,7 @@ fn each_broken_manifest_is_reported_by_file_and_line_and_the_good_ones_run() {
         &node,
         &["huge.yaml", "file is too large", "at most 3145728 are read"],
     );
-    told(&node, &["service.yaml:2", "kind Service is not supported yet"]);
+    told(&node, &["ingress.yaml:2", "kind Ingress is not supported yet"]);
     told(&node, &["account.yaml:1", "ServiceAccount has no effect here"]);
     told(&node, &["latin.yaml:3", "UTF-8"]);
     told(&node, &["selector.json", "selector"]);

@@ -5,6 +5,8 @@
 //! as absent where Kubernetes takes it so. What admission plugins of a cluster add (priority, service account,
 //! tolerations of a node that is lost) is no default and is not added.
 
+mod network;
+
 use serde_json::{Map, Value, json};
 
 use crate::convert::default_pull_policy;
@@ -31,6 +33,9 @@ impl Document {
                     daemon_set_spec(spec);
                 }
             }
+            Some("Service") => within(&mut object, "spec", network::service_spec),
+            Some("NetworkPolicy") => within(&mut object, "spec", network::policy_spec),
+            Some("Namespace") => network::namespace(&mut object),
             _ => {}
         }
         object

@@ -7,9 +7,12 @@ use sha2::{Digest, Sha256};
 use crate::canonical;
 use crate::daemonset::DaemonSet;
 use crate::ident::{Namespace, ObjectName};
+use crate::namespace::NamespaceObject;
+use crate::network_policy::NetworkPolicy;
 use crate::pod::Pod;
 use crate::problem::Problem;
 use crate::read::read_document;
+use crate::service::Service;
 
 const DIGEST_LENGTH: usize = 10;
 
@@ -67,6 +70,12 @@ pub enum Object {
     Pod(Pod),
     /// A DaemonSet, of which the controller makes a pod.
     DaemonSet(DaemonSet),
+    /// A Service, which this node's pods are behind.
+    Service(Service),
+    /// A NetworkPolicy, which this node's pods keep to.
+    NetworkPolicy(NetworkPolicy),
+    /// A Namespace: policies select by its labels.
+    Namespace(NamespaceObject),
     /// A kind that only accompanies others and is without effect here.
     Noted(ObjectKey),
 }
@@ -89,6 +98,18 @@ impl fmt::Display for ObjectKey {
 }
 
 impl Object {
+    /// The document that it was read from; a kind without effect keeps none.
+    pub fn document(&self) -> Option<&Document> {
+        match self {
+            Object::Pod(pod) => Some(&pod.document),
+            Object::DaemonSet(set) => Some(&set.document),
+            Object::Service(service) => Some(&service.document),
+            Object::NetworkPolicy(policy) => Some(&policy.document),
+            Object::Namespace(namespace) => Some(&namespace.document),
+            Object::Noted(_) => None,
+        }
+    }
+
     /// The object's identity.
     pub fn key(&self) -> ObjectKey {
         let of = |kind: &str, meta: &crate::Metadata| ObjectKey {
@@ -99,6 +120,9 @@ impl Object {
         match self {
             Object::Pod(pod) => of("Pod", &pod.meta),
             Object::DaemonSet(set) => of("DaemonSet", &set.meta),
+            Object::Service(service) => of("Service", &service.meta),
+            Object::NetworkPolicy(policy) => of("NetworkPolicy", &policy.meta),
+            Object::Namespace(namespace) => of("Namespace", &namespace.meta),
             Object::Noted(key) => key.clone(),
         }
     }

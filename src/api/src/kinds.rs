@@ -7,6 +7,12 @@ pub(crate) enum Treatment {
     Pod,
     /// A DaemonSet, of which a pod is made.
     DaemonSet,
+    /// A Service, in front of pods.
+    Service,
+    /// A NetworkPolicy, around pods.
+    NetworkPolicy,
+    /// A Namespace, of which the labels count.
+    Namespace,
     /// A list: its items are objects of their own; `Some` where all are of one kind.
     List { of: Option<&'static str> },
     /// Without effect here, with the reason.
@@ -15,12 +21,11 @@ pub(crate) enum Treatment {
 
 const NO_API: &str = "it concerns only an API server, and none asks it here";
 const NO_ACCOUNTS: &str = "no API server asks for accounts or rights here";
-const NAMESPACES: &str = "namespaces need not be made here";
 const NO_EVICTION: &str = "nothing here evicts pods by that budget";
 const NO_PREEMPTION: &str = "no pod is preempted by priority here";
 
 /// Kind, its API version, and what is done with it.
-const KINDS: [(&str, &str, Treatment); 22] = [
+const KINDS: [(&str, &str, Treatment); 27] = [
     ("Pod", "v1", Treatment::Pod),
     ("DaemonSet", "apps/v1", Treatment::DaemonSet),
     ("List", "v1", Treatment::List { of: None }),
@@ -32,7 +37,24 @@ const KINDS: [(&str, &str, Treatment); 22] = [
             of: Some("DaemonSet"),
         },
     ),
-    ("Namespace", "v1", Treatment::Noted { why: NAMESPACES }),
+    ("Service", "v1", Treatment::Service),
+    ("ServiceList", "v1", Treatment::List { of: Some("Service") }),
+    ("NetworkPolicy", "networking.k8s.io/v1", Treatment::NetworkPolicy),
+    (
+        "NetworkPolicyList",
+        "networking.k8s.io/v1",
+        Treatment::List {
+            of: Some("NetworkPolicy"),
+        },
+    ),
+    ("Namespace", "v1", Treatment::Namespace),
+    (
+        "NamespaceList",
+        "v1",
+        Treatment::List {
+            of: Some("Namespace"),
+        },
+    ),
     ("ServiceAccount", "v1", Treatment::Noted { why: NO_ACCOUNTS }),
     (
         "Role",

@@ -8,6 +8,12 @@ const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alpha
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' \
     or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation \
     is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+const LABEL_1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an \
+    alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for \
+    validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
+const SEARCH_PATH: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-', \
+    '_' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for \
+    validation is '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*')";
 const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and \
     end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation \
     is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
@@ -74,6 +80,34 @@ pub(crate) fn dns_subdomain(text: &str) -> Vec<String> {
     }
     if !is_subdomain(text) {
         wrong.push(SUBDOMAIN.to_owned());
+    }
+    wrong
+}
+
+/// What is wrong with `text` as an RFC 1035 label: Services' names.
+pub(crate) fn dns_1035_label(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if text.len() > 63 {
+        wrong.push(too_long(63));
+    }
+    if !is_label(text) || text.starts_with(|first: char| first.is_ascii_digit()) {
+        wrong.push(LABEL_1035.to_owned());
+    }
+    wrong
+}
+
+/// What is wrong with `text` as a search path of a resolver, its dot at the end left out.
+pub(crate) fn search_path(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if text.len() > 253 {
+        wrong.push(too_long(253));
+    }
+    let is_part = |part: &str| {
+        let part = part.strip_prefix('_').unwrap_or(part);
+        framed(part, lower, |byte| b"-_".contains(&byte))
+    };
+    if !text.split('.').all(is_part) {
+        wrong.push(SEARCH_PATH.to_owned());
     }
     wrong
 }
@@ -158,7 +192,10 @@ pub(crate) fn env_name(text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{dns_label, dns_subdomain, env_name, label_value, port_name, qualified_name};
+    use super::{
+        dns_1035_label, dns_label, dns_subdomain, env_name, label_value, port_name, qualified_name,
+        search_path,
+    };
 
     #[test]
     fn names_are_judged_as_kubernetes_judges_them() {
@@ -167,6 +204,15 @@ mod tests {
         assert!(dns_label("Upper")[0].starts_with("a lowercase RFC 1123 label must"));
         assert_eq!(dns_label(&"a".repeat(64)), ["must be no more than 63 bytes"]);
         assert!(dns_subdomain("a..b")[0].starts_with("a lowercase RFC 1123 subdomain must"));
+        assert_eq!(dns_1035_label("my-web2"), Vec::<String>::new());
+        for text in ["2web", "a.b", "-a", ""] {
+            assert!(
+                dns_1035_label(text)[0].starts_with("a DNS-1035 label must"),
+                "{text}"
+            );
+        }
+        assert_eq!(search_path("_tcp.my_zone.example.com"), Vec::<String>::new());
+        assert!(search_path("a..b")[0].contains("'-', '_' or '.'"));
         assert_eq!(
             qualified_name("node-role.kubernetes.io/control-plane"),
             Vec::<String>::new()

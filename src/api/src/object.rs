@@ -22,6 +22,24 @@ pub(crate) fn object(root: &Node, report: &mut Report<'_>) -> Option<Object> {
             let document = canonical::of_object(root.to_json());
             convert::daemon_set(&set, root, document, report).map(Object::DaemonSet)
         }
+        Treatment::Service => {
+            let service = typed::service(root, report)?;
+            support::check(kind, root, report);
+            let document = canonical::of_object(root.to_json());
+            convert::service(&service, document, report).map(Object::Service)
+        }
+        Treatment::NetworkPolicy => {
+            let policy = typed::network_policy(root, report)?;
+            support::check(kind, root, report);
+            let document = canonical::of_object(root.to_json());
+            convert::network_policy(&policy, document, report).map(Object::NetworkPolicy)
+        }
+        Treatment::Namespace => {
+            let namespace = typed::namespace(root, report)?;
+            support::check(kind, root, report);
+            let document = canonical::of_object(root.to_json());
+            convert::namespace(&namespace, document, report).map(Object::Namespace)
+        }
         Treatment::Noted { why } => {
             let key = convert::key_of(kind, root, report);
             report.add(

@@ -3,6 +3,8 @@
 //! The model holds what this node enforces. Fields that have no effect here, or are not supported yet, are
 //! reported as [`crate::Problem`]s when a document is read; they never vanish in silence.
 
+mod names;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -10,6 +12,8 @@ use crate::document::Document;
 use crate::ident::{ContainerName, LabelName, NodeName};
 use crate::meta::Metadata;
 use crate::quantity::{Bytes, MilliCpu};
+
+pub use names::{DnsConfig, DnsOption, DnsPolicy, HostAlias};
 
 /// A pod from a manifest, or one that a controller made of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +53,18 @@ pub struct PodSpec {
     pub host_ipc: bool,
     /// The host name asked for; the pod's name otherwise.
     pub hostname: Option<String>,
+    /// The domain of its host name, beneath its namespace's; a headless Service of this name publishes it.
+    pub subdomain: Option<String>,
+    /// The kernel's host name is the fully qualified one, where there is a subdomain.
+    pub set_hostname_as_fqdn: bool,
+    /// Further lines of `/etc/hosts`.
+    pub host_aliases: Vec<HostAlias>,
+    /// Which name servers it asks; `ClusterFirst` by default.
+    pub dns_policy: DnsPolicy,
+    /// What it wants of names beside the policy.
+    pub dns_config: DnsConfig,
+    /// Services of its namespace are told to its containers as variables; true by default.
+    pub enable_service_links: bool,
     /// `os.name`, as text: admission refuses what is not `linux`.
     pub os: Option<String>,
     /// User and groups for all containers.
@@ -147,6 +163,17 @@ pub enum Protocol {
     Udp,
     /// SCTP.
     Sctp,
+}
+
+impl Protocol {
+    /// The word that manifests use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Protocol::Tcp => "TCP",
+            Protocol::Udp => "UDP",
+            Protocol::Sctp => "SCTP",
+        }
+    }
 }
 
 /// Requests and limits; a limit without a request is its request too, as Kubernetes defaults it.

@@ -8,7 +8,10 @@
 use serde_json::{Value, json};
 
 use crate::pod::Container;
-use crate::{ContainerName, DaemonSet, Document, Object, Pod, PodUid, ReadLimits, read_documents};
+use crate::{
+    ContainerName, DaemonSet, Document, NamespaceObject, NetworkPolicy, Object, Pod, PodUid, ReadLimits,
+    Service, read_documents,
+};
 
 /// The pod `name` of the namespace `default`.
 ///
@@ -49,6 +52,44 @@ pub fn daemon_set(namespace: &str, name: &str, spec: Value) -> DaemonSet {
     match object(&manifest) {
         Object::DaemonSet(set) => set,
         other => panic!("not a DaemonSet: {other:?}"),
+    }
+}
+
+/// The Service `namespace`/`name`.
+pub fn service(namespace: &str, name: &str, spec: &Value) -> Service {
+    let manifest = json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": spec,
+    });
+    match object(&manifest) {
+        Object::Service(service) => service,
+        other => panic!("not a Service: {other:?}"),
+    }
+}
+
+/// The NetworkPolicy `namespace`/`name`.
+pub fn network_policy(namespace: &str, name: &str, spec: &Value) -> NetworkPolicy {
+    let manifest = json!({
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": spec,
+    });
+    match object(&manifest) {
+        Object::NetworkPolicy(policy) => policy,
+        other => panic!("not a NetworkPolicy: {other:?}"),
+    }
+}
+
+/// The Namespace `name` with these labels.
+pub fn namespace(name: &str, labels: &Value) -> NamespaceObject {
+    let metadata = json!({"name": name, "labels": labels});
+    let manifest = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata});
+    match object(&manifest) {
+        Object::Namespace(namespace) => namespace,
+        other => panic!("not a Namespace: {other:?}"),
     }
 }
 

@@ -5,7 +5,8 @@
 //! build much time.
 
 use k8s_openapi::api::apps::v1::DaemonSet;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Namespace, Pod, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::Segment;
@@ -24,6 +25,21 @@ pub(crate) fn pod(root: &Node, report: &mut Report<'_>) -> Option<Pod> {
 
 /// Reads a DaemonSet.
 pub(crate) fn daemon_set(root: &Node, report: &mut Report<'_>) -> Option<DaemonSet> {
+    typed(root, report)
+}
+
+/// Reads a Service.
+pub(crate) fn service(root: &Node, report: &mut Report<'_>) -> Option<Service> {
+    typed(root, report)
+}
+
+/// Reads a NetworkPolicy.
+pub(crate) fn network_policy(root: &Node, report: &mut Report<'_>) -> Option<NetworkPolicy> {
+    typed(root, report)
+}
+
+/// Reads a Namespace.
+pub(crate) fn namespace(root: &Node, report: &mut Report<'_>) -> Option<Namespace> {
     typed(root, report)
 }
 

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use pinnace_api::{Object, ReadLimits, Reading, Severity, from_document, read_documents};
+use pinnace_api::{ReadLimits, Reading, Severity, from_document, read_documents};
 
 fn read(path: &str) -> Reading {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -59,6 +59,14 @@ fn fields_that_are_not_held_are_reported_each_by_its_weight() {
 }
 
 #[test]
+fn every_fault_of_services_and_policies_is_found() {
+    check_golden(
+        "tests/fixtures/network_faults.yaml",
+        "tests/fixtures/network_faults.txt",
+    );
+}
+
+#[test]
 fn json_lists_and_several_documents_come_out_with_their_lines() {
     check_golden("tests/fixtures/list.json", "tests/fixtures/list.txt");
 }
@@ -86,15 +94,14 @@ fn objects_are_read_again_from_their_documents() {
     let examples = [
         "../../config/examples/node-exporter-daemonset.yaml",
         "tests/fixtures/full.yaml",
+        "tests/fixtures/network.yaml",
     ];
     for path in examples {
         let reading = read(path);
         assert!(!reading.has_errors(), "{}", shown(&reading));
         for located in reading.objects {
-            let document = match &located.object {
-                Object::Pod(pod) => &pod.document,
-                Object::DaemonSet(set) => &set.document,
-                Object::Noted(_) => continue,
+            let Some(document) = located.object.document() else {
+                continue;
             };
             assert_eq!(from_document(document, "record"), Ok(located.object.clone()));
         }

@@ -147,7 +147,7 @@ fn choose(
                 all.iter().position(|one| same_place(&one.placed, &old.placed))
             };
             let kept = runs.or_else(was_there).unwrap_or(0);
-            if all.len() > 1 && !matches!(all[kept].placed.item, Item::Noted(_)) {
+            if all.len() > 1 && !matches!(all[kept].placed.item, Item::Noted(_) | Item::Namespace(_)) {
                 problems.extend(all.iter().map(|one| twice(&key, &one.placed, &all[kept].placed)));
             }
             (kept < all.len()).then(|| (key, all.swap_remove(kept)))

@@ -1,13 +1,12 @@
 //! Containers: image, command, ports.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1;
 
 use super::environment::Environment;
 use super::volume::Volumes;
-use super::{filled, mounts, required, resources, security, sound, within};
+use super::{address, filled, mounts, required, resources, security, sound, within};
 use crate::expand::Growth;
 use crate::ident::ContainerName;
 use crate::names;
@@ -230,7 +229,7 @@ fn port(
     }
     let host_ip = match filled(&given.host_ip) {
         None => None,
-        Some(text) => host_ip(text, &path.field("hostIP"), report),
+        Some(text) => address::ip(text, &path.field("hostIP"), report),
     };
     let protocol = protocol(filled(&given.protocol), &path.field("protocol"), report);
     Some(ContainerPort {
@@ -242,19 +241,8 @@ fn port(
     })
 }
 
-fn host_ip(text: &str, path: &Path<'_>, report: &mut Report<'_>) -> Option<IpAddr> {
-    let parsed = text.parse().ok();
-    if parsed.is_none() {
-        report.invalid(
-            path,
-            text,
-            "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
-        );
-    }
-    parsed
-}
-
-fn protocol(text: Option<&str>, path: &Path<'_>, report: &mut Report<'_>) -> Option<Protocol> {
+/// A port's transport, TCP where none is named.
+pub(super) fn protocol(text: Option<&str>, path: &Path<'_>, report: &mut Report<'_>) -> Option<Protocol> {
     match text {
         None | Some("TCP") => Some(Protocol::Tcp),
         Some("UDP") => Some(Protocol::Udp),

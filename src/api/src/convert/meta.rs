@@ -19,11 +19,18 @@ const NAMELESS: &str = "name or generateName is required";
 
 /// An object's metadata.
 pub(super) fn metadata(meta: &ObjectMeta, path: &Path<'_>, report: &mut Report<'_>) -> Option<Metadata> {
-    let name = name(
-        meta.name.as_deref().unwrap_or_default(),
-        &path.field("name"),
-        report,
-    );
+    metadata_named(meta, names::dns_subdomain, path, report)
+}
+
+/// The metadata of an object whose name keeps a narrower rule than other objects'.
+pub(super) fn metadata_named(
+    meta: &ObjectMeta,
+    rule: fn(&str) -> Vec<String>,
+    path: &Path<'_>,
+    report: &mut Report<'_>,
+) -> Option<Metadata> {
+    let given = meta.name.as_deref().unwrap_or_default();
+    let name = name(given, rule, &path.field("name"), report);
     let namespace = namespace(filled(&meta.namespace), &path.field("namespace"), report);
     let labels = labels(meta.labels.as_ref(), &path.field("labels"), report);
     let annotations = annotations(meta.annotations.as_ref(), &path.field("annotations"), report);
@@ -48,7 +55,7 @@ pub(crate) fn key_of(kind: &str, root: &Node, report: &mut Report<'_>) -> Option
     let free = Some(given).filter(|name| has_free_name(kind) && is_path_segment(name));
     let name = match free.and_then(|name| ObjectName::new(name).ok().or_else(|| stand_in(name))) {
         Some(name) => name,
-        None => self::name(given, &path.field("name"), report)?,
+        None => self::name(given, names::dns_subdomain, &path.field("name"), report)?,
     };
     let filled = text("namespace").filter(|namespace| !namespace.is_empty());
     let namespace = namespace(filled, &path.field("namespace"), report)?;
@@ -81,12 +88,17 @@ fn stand_in(name: &str) -> Option<ObjectName> {
     ObjectName::new(format!("{}-{}", similar.trim_matches('-'), digest(name)).trim_matches('-')).ok()
 }
 
-fn name(text: &str, path: &Path<'_>, report: &mut Report<'_>) -> Option<ObjectName> {
+fn name(
+    text: &str,
+    rule: fn(&str) -> Vec<String>,
+    path: &Path<'_>,
+    report: &mut Report<'_>,
+) -> Option<ObjectName> {
     if text.is_empty() {
         report.required(path, NAMELESS);
         return None;
     }
-    required(text, names::dns_subdomain, path, report).and_then(|name| ObjectName::new(name).ok())
+    required(text, rule, path, report).and_then(|name| ObjectName::new(name).ok())
 }
 
 fn namespace(text: Option<&str>, path: &Path<'_>, report: &mut Report<'_>) -> Option<Namespace> {

@@ -4,22 +4,30 @@
 //! everything. An answer of `None` (or a shortened list) has a reported error beside it, and an object with
 //! errors is not taken.
 
+mod address;
 mod container;
 mod daemonset;
+mod dns;
 mod environment;
 mod meta;
 mod mounts;
+mod namespace;
+mod network_policy;
 mod pod;
 mod resources;
 mod scheduling;
 mod security;
 mod selector;
+mod service;
 mod volume;
 
 pub(crate) use container::default_pull_policy;
 pub(crate) use daemonset::daemon_set;
 pub(crate) use meta::key_of;
+pub(crate) use namespace::namespace;
+pub(crate) use network_policy::network_policy;
 pub(crate) use pod::pod;
+pub(crate) use service::service;
 
 use crate::report::Report;
 use crate::tree::Path;

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1;
 
-use super::{container, filled, meta, required, scheduling, security, volume};
+use super::{container, dns, filled, meta, required, scheduling, security, volume};
 use crate::document::Document;
 use crate::ident::NodeName;
 use crate::names;
@@ -48,9 +48,16 @@ pub(super) fn spec(spec: Option<&v1::PodSpec>, path: &Path<'_>, report: &mut Rep
     let node_name = filled(&spec.node_name)
         .and_then(|name| required(name, names::dns_subdomain, &path.field("nodeName"), report))
         .and_then(|name| NodeName::new(name).ok());
-    let hostname = filled(&spec.hostname)
-        .and_then(|name| required(name, names::dns_label, &path.field("hostname"), report))
-        .map(str::to_owned);
+    let mut label = |name: &Option<String>, field: &str| {
+        filled(name)
+            .and_then(|name| required(name, names::dns_label, &path.field(field), report))
+            .map(str::to_owned)
+    };
+    let hostname = label(&spec.hostname, "hostname");
+    let subdomain = label(&spec.subdomain, "subdomain");
+    let resolver = dns::resolver(spec, path, report);
+    let aliases = spec.host_aliases.as_deref();
+    let host_aliases = dns::host_aliases(aliases, &path.field("hostAliases"), report);
     let node_selector = meta::labels(spec.node_selector.as_ref(), &path.field("nodeSelector"), report);
     let required_node_affinity =
         scheduling::required_affinity(spec.affinity.as_ref(), &path.field("affinity"), report);
@@ -84,6 +91,12 @@ pub(super) fn spec(spec: Option<&v1::PodSpec>, path: &Path<'_>, report: &mut Rep
         host_pid: spec.host_pid.unwrap_or(false),
         host_ipc: spec.host_ipc.unwrap_or(false),
         hostname,
+        subdomain,
+        set_hostname_as_fqdn: spec.set_hostname_as_fqdn.unwrap_or(false),
+        host_aliases,
+        dns_policy: resolver.policy?,
+        dns_config: resolver.config,
+        enable_service_links: spec.enable_service_links.unwrap_or(true),
         os,
         security,
         service_account_name: service_account_name.map(str::to_owned),

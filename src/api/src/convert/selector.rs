@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 
 use super::{meta, sound};
+use crate::label_selector::{self, LabelOperator, LabelRequirement};
 use crate::names;
 use crate::report::Report;
 use crate::tree::Path;
@@ -54,6 +55,37 @@ fn requirement(given: &LabelSelectorRequirement, path: &Path<'_>, report: &mut R
             report,
         );
     }
+}
+
+/// The selector as the model holds it; `None` where something is wrong with it.
+pub(super) fn convert(
+    selector: &LabelSelector,
+    path: &Path<'_>,
+    report: &mut Report<'_>,
+) -> Option<label_selector::LabelSelector> {
+    if !check(selector, path, report) {
+        return None;
+    }
+    let by_label = |(key, value): (&String, &String)| LabelRequirement {
+        key: key.clone(),
+        operator: LabelOperator::In(vec![value.clone()]),
+    };
+    let by_expression = |given: &LabelSelectorRequirement| {
+        let values = given.values.clone().unwrap_or_default();
+        let operator = match given.operator.as_str() {
+            "In" => LabelOperator::In(values),
+            "NotIn" => LabelOperator::NotIn(values),
+            "Exists" => LabelOperator::Exists,
+            _ => LabelOperator::DoesNotExist,
+        };
+        let key = given.key.clone();
+        LabelRequirement { key, operator }
+    };
+    let labels = selector.match_labels.iter().flatten().map(by_label);
+    let expressions = selector.match_expressions.iter().flatten().map(by_expression);
+    Some(label_selector::LabelSelector {
+        requirements: labels.chain(expressions).collect(),
+    })
 }
 
 /// Whether the selector asks for nothing.

@@ -1,15 +1,16 @@
 use serde_json::json;
 
 use super::*;
-use crate::document::Object as Read;
 use crate::read::{ReadLimits, read_documents};
 
 fn document(text: &str) -> Document {
     let reading = read_documents(text.as_bytes(), "m.yaml", &ReadLimits::default());
     match reading.objects.first().map(|one| &one.object) {
-        Some(Read::Pod(pod)) => pod.document.clone(),
-        Some(Read::DaemonSet(set)) => set.document.clone(),
-        other => panic!("{other:?}: {:?}", reading.problems),
+        Some(one) => match one.document() {
+            Some(document) => document.clone(),
+            None => panic!("{one:?} keeps no document"),
+        },
+        None => panic!("{:?}", reading.problems),
     }
 }
 
@@ -119,4 +120,73 @@ fn the_document_itself_stays_without_defaults() {
     );
     document.defaulted();
     assert!(!document.as_json().contains("restartPolicy"), "{document:?}");
+}
+
+fn spec_of(kind: &str, spec: &Value) -> Value {
+    let version = if kind == "NetworkPolicy" {
+        "networking.k8s.io/v1"
+    } else {
+        "v1"
+    };
+    let object = json!({"apiVersion": version, "kind": kind, "metadata": {"name": "a"}, "spec": spec});
+    shown(&object.to_string())["spec"].clone()
+}
+
+#[test]
+fn a_service_shows_the_defaults_that_a_cluster_shows() {
+    assert_eq!(
+        spec_of(
+            "Service",
+            &json!({"ports": [{"port": 80}], "externalIPs": ["192.0.2.1"]})
+        ),
+        json!({
+            "type": "ClusterIP", "sessionAffinity": "None", "internalTrafficPolicy": "Cluster",
+            "externalTrafficPolicy": "Cluster", "externalIPs": ["192.0.2.1"],
+            "ports": [{"port": 80, "protocol": "TCP", "targetPort": 80}],
+        })
+    );
+    let balancer = json!({
+        "type": "LoadBalancer", "sessionAffinity": "ClientIP",
+        "ports": [{"port": 53, "protocol": "UDP", "targetPort": "dns", "nodePort": 0}],
+    });
+    assert_eq!(
+        spec_of("Service", &balancer),
+        json!({
+            "type": "LoadBalancer", "sessionAffinity": "ClientIP", "internalTrafficPolicy": "Cluster",
+            "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 10_800}},
+            "externalTrafficPolicy": "Cluster", "allocateLoadBalancerNodePorts": true,
+            "ports": [{"port": 53, "protocol": "UDP", "targetPort": "dns"}],
+        })
+    );
+    assert_eq!(
+        spec_of(
+            "Service",
+            &json!({"type": "ExternalName", "externalName": "example.org"})
+        ),
+        json!({"type": "ExternalName", "externalName": "example.org", "sessionAffinity": "None"})
+    );
+}
+
+#[test]
+fn a_policy_and_a_namespace_show_the_defaults_that_a_cluster_shows() {
+    assert_eq!(
+        spec_of("NetworkPolicy", &json!({"podSelector": {}})),
+        json!({"podSelector": {}, "policyTypes": ["Ingress"]})
+    );
+    assert_eq!(
+        spec_of(
+            "NetworkPolicy",
+            &json!({"podSelector": {}, "egress": [{"ports": [{"port": 53}]}]})
+        ),
+        json!({
+            "podSelector": {}, "policyTypes": ["Ingress", "Egress"],
+            "egress": [{"ports": [{"port": 53, "protocol": "TCP"}]}],
+        })
+    );
+    let namespace = shown("apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {team: a}}\n");
+    assert_eq!(
+        namespace["metadata"]["labels"],
+        json!({"team": "a", "kubernetes.io/metadata.name": "shop"})
+    );
+    assert_eq!(namespace["status"]["phase"], "Active");
 }

@@ -8,8 +8,9 @@ use super::table::TYPES;
 
 const HEAD: &str = "# Fields
 
-What this node does with each field of a Pod or DaemonSet. The page is made from the table that the node itself asks
-(`src/api/src/support/table.rs`); `BLESS=1 cargo test -p pinnace-api --lib support` writes it anew.
+What this node does with each field of a Pod, DaemonSet, Service, NetworkPolicy or Namespace. The page is made from the
+table that the node itself asks (`src/api/src/support/table.rs`); `BLESS=1 cargo test -p pinnace-api --lib support`
+writes it anew.
 
 - **enforced**: the field does what Kubernetes says it does.
 - **→ Type**: its own fields are listed under that type.

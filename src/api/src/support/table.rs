@@ -3,6 +3,8 @@
 //! A field that would make a pod behave wrongly if it were passed over is refused; one that the pod runs well
 //! without is taken with a warning that gives the reason.
 
+mod network;
+
 use super::Effect::{self, Choice, Held, Inert, Into, Refused};
 
 /// The fields of one type.
@@ -56,6 +58,22 @@ pub(super) const TYPES: &[(&str, Fields)] = &[
     ("Volume", VOLUME),
     ("HostPathVolumeSource", &[("path", Held), ("type", Held)]),
     ("EmptyDirVolumeSource", EMPTY_DIR),
+    ("HostAlias", &[("hostnames", Held), ("ip", Held)]),
+    ("PodDNSConfig", DNS_CONFIG),
+    ("PodDNSConfigOption", &[("name", Held), ("value", Held)]),
+    ("Service", network::SERVICE),
+    ("ServiceSpec", network::SERVICE_SPEC),
+    ("ServicePort", network::SERVICE_PORT),
+    ("SessionAffinityConfig", &[("clientIP", Into("ClientIPConfig"))]),
+    ("ClientIPConfig", &[("timeoutSeconds", Held)]),
+    ("NetworkPolicy", network::POLICY),
+    ("NetworkPolicySpec", network::POLICY_SPEC),
+    ("NetworkPolicyIngressRule", network::INGRESS_RULE),
+    ("NetworkPolicyEgressRule", network::EGRESS_RULE),
+    ("NetworkPolicyPeer", network::POLICY_PEER),
+    ("NetworkPolicyPort", network::POLICY_PORT),
+    ("IPBlock", &[("cidr", Held), ("except", Held)]),
+    ("Namespace", network::NAMESPACE),
 ];
 
 const POD: Fields = &[
@@ -147,22 +165,12 @@ const POD_SPEC: Fields = &[
     ("affinity", Into("Affinity")),
     ("automountServiceAccountToken", Inert(&["false"], NO_TOKEN)),
     ("containers", Into("Container")),
-    ("dnsConfig", Refused(&["{}"])),
-    (
-        "dnsPolicy",
-        Choice {
-            silent: &["\"Default\"", "\"ClusterFirst\""],
-            inert: &["\"ClusterFirstWithHostNet\""],
-            reason: "there is no cluster DNS, and the host's name servers are used",
-        },
-    ),
-    (
-        "enableServiceLinks",
-        Inert(&["true", "false"], "there are no services here"),
-    ),
+    ("dnsConfig", Into("PodDNSConfig")),
+    ("dnsPolicy", Held),
+    ("enableServiceLinks", Held),
     ("ephemeralContainers", NO),
     ("evictionResponders", NO),
-    ("hostAliases", NO),
+    ("hostAliases", Into("HostAlias")),
     ("hostIPC", Held),
     ("hostNetwork", Held),
     ("hostPID", Held),
@@ -204,9 +212,9 @@ const POD_SPEC: Fields = &[
     ("securityContext", Into("PodSecurityContext")),
     ("serviceAccount", Inert(&["\"default\""], NO_ACCOUNT)),
     ("serviceAccountName", Inert(&["\"default\""], NO_ACCOUNT)),
-    ("setHostnameAsFQDN", NO_BUT_FALSE),
+    ("setHostnameAsFQDN", Held),
     ("shareProcessNamespace", NO_BUT_FALSE),
-    ("subdomain", NO),
+    ("subdomain", Held),
     ("terminationGracePeriodSeconds", Held),
     ("tolerations", Into("Toleration")),
     (
@@ -407,6 +415,12 @@ const VOLUME: Fields = &[
     ("secret", NO),
     ("storageos", NO),
     ("vsphereVolume", NO),
+];
+
+const DNS_CONFIG: Fields = &[
+    ("nameservers", Held),
+    ("options", Into("PodDNSConfigOption")),
+    ("searches", Held),
 ];
 
 const EMPTY_DIR: Fields = &[("medium", Held), ("mode", NO), ("sizeLimit", Held)];

@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::apps::v1::DaemonSet;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Namespace, Pod, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use serde::Deserialize;
 use serde::de::value::{Error, StrDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
@@ -169,17 +170,16 @@ impl<'de> MapAccess<'de> for Members<'_> {
 }
 
 fn trace() -> Trace {
+    fn into<T: for<'de> Deserialize<'de>>(trace: &mut Trace) {
+        let tracer = Tracer { trace, field: None };
+        assert!(T::deserialize(tracer).is_ok(), "every field is answered");
+    }
     let mut trace = Trace::default();
-    Pod::deserialize(Tracer {
-        trace: &mut trace,
-        field: None,
-    })
-    .unwrap();
-    DaemonSet::deserialize(Tracer {
-        trace: &mut trace,
-        field: None,
-    })
-    .unwrap();
+    into::<Pod>(&mut trace);
+    into::<DaemonSet>(&mut trace);
+    into::<Service>(&mut trace);
+    into::<NetworkPolicy>(&mut trace);
+    into::<Namespace>(&mut trace);
     trace
 }
 

@@ -73,7 +73,8 @@ impl<A: Adapters> Manager<A> {
                     };
                     self.of_daemonset(&key, &set, source.0, &mut wishes);
                 }
-                Item::Noted(_) => {}
+                // Their tables are made of them; they bring no pods.
+                Item::Service(_) | Item::NetworkPolicy(_) | Item::Namespace(_) | Item::Noted(_) => {}
             }
         }
         self.shared.board.set_daemonsets(self.daemonsets.finish());

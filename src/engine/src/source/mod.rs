@@ -10,7 +10,7 @@ pub mod url;
 use std::sync::Arc;
 
 use pinnace_api::read::Located;
-use pinnace_api::{DaemonSet, Object, ObjectKey, Pod, Problem};
+use pinnace_api::{DaemonSet, NamespaceObject, NetworkPolicy, Object, ObjectKey, Pod, Problem, Service};
 
 /// Which source delivered; also `origin.source` in a pod's record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,6 +23,12 @@ pub enum Item {
     Pod(Arc<Pod>),
     /// A DaemonSet.
     DaemonSet(Arc<DaemonSet>),
+    /// A Service.
+    Service(Arc<Service>),
+    /// A NetworkPolicy.
+    NetworkPolicy(Arc<NetworkPolicy>),
+    /// A Namespace, for its labels.
+    Namespace(Arc<NamespaceObject>),
     /// A kind without effect here.
     Noted(ObjectKey),
 }
@@ -32,6 +38,9 @@ impl From<Object> for Item {
         match object {
             Object::Pod(pod) => Item::Pod(Arc::new(pod)),
             Object::DaemonSet(set) => Item::DaemonSet(Arc::new(set)),
+            Object::Service(service) => Item::Service(Arc::new(service)),
+            Object::NetworkPolicy(policy) => Item::NetworkPolicy(Arc::new(policy)),
+            Object::Namespace(namespace) => Item::Namespace(Arc::new(namespace)),
             Object::Noted(key) => Item::Noted(key),
         }
     }

@@ -119,7 +119,7 @@ enum Step {
 
 fn step(placed: &Placed, node: &Node, present: &Present) -> Option<Step> {
     match &placed.item {
-        Item::Noted(_) => None,
+        Item::Service(_) | Item::NetworkPolicy(_) | Item::Namespace(_) | Item::Noted(_) => None,
         Item::Pod(pod) => {
             let known = present.pods.get(&placed.key);
             let pod = Arc::clone(pod);
