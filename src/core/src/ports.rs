@@ -15,6 +15,7 @@ use std::time::Duration;
 use pinnace_api::pod::{MountPropagation, PullPolicy};
 use pinnace_api::{Bytes, ContainerName, Pod, PodUid};
 
+use crate::network::PodAddresses;
 use crate::node::NodeRecord;
 use crate::pod::{Exit, FailureReason, Observed, PodIdentity, Progress};
 use crate::resources::{CgroupValues, QosClass};
@@ -118,6 +119,8 @@ pub struct ContainerRequest {
     pub log: LogLimits,
     /// Variables in order, complete.
     pub env: Vec<(String, String)>,
+    /// The pod's own addresses, for its `/etc/hosts`; none of a pod in the host's network.
+    pub addresses: PodAddresses,
 }
 
 /// How far a container's log may grow (`containerLogMaxSize`, `containerLogMaxFiles`).
@@ -135,7 +138,9 @@ pub trait PodRuntime: Send + Sync + 'static {
     fn list(&self) -> impl Future<Output = PortResult<Vec<PodUid>>> + Send;
     /// The record that the sandbox's bundle holds of the pod, for adoption where the store's is damaged.
     fn stored_identity(&self, uid: &PodUid) -> impl Future<Output = PortResult<Option<PodIdentity>>> + Send;
-    /// What the host shows of a pod (all but its volumes).
+    /// Where the pod's network namespace is pinned; nothing is there before its sandbox is.
+    fn network_namespace(&self, uid: &PodUid) -> PathBuf;
+    /// What the host shows of a pod (all but its volumes and its network).
     fn observe(&self, uid: &PodUid) -> impl Future<Output = PortResult<Observed>> + Send;
     /// `Action::CreateSandbox`; the identity is laid into the sandbox's directory for `stored_identity`.
     fn create_sandbox(

@@ -1,12 +1,16 @@
 //! The set of ports that one engine works with.
 
 use pinnace_core::host::Host;
-use pinnace_core::ports::{Images, PodRuntime, Records, Telemetry, Volumes};
+use pinnace_core::ports::{Images, Names, Network, PodRuntime, Records, Telemetry, Volumes};
 
 /// Every adapter, named once; the program wires them, tests put fakes in their place.
 pub trait Adapters: Send + Sync + 'static {
     /// Sandboxes, shims, containers.
     type Runtime: PodRuntime;
+    /// Pods' network, Services and policies.
+    type Network: Network;
+    /// The node's DNS server.
+    type Names: Names;
     /// Images.
     type Images: Images;
     /// Volumes.
@@ -20,6 +24,10 @@ pub trait Adapters: Send + Sync + 'static {
 
     /// The runtime.
     fn runtime(&self) -> &Self::Runtime;
+    /// The pods' network.
+    fn network(&self) -> &Self::Network;
+    /// The DNS server.
+    fn names(&self) -> &Self::Names;
     /// The images.
     fn images(&self) -> &Self::Images;
     /// The volumes.

@@ -3,6 +3,8 @@
 use pinnace_api::{ContainerName, PodUid};
 
 use super::FakeHost;
+use super::state::PodOnHost;
+use crate::network::NetworkState;
 use crate::pod::{InstanceState, SandboxState, ShimState};
 use crate::time::BootMillis;
 
@@ -77,6 +79,36 @@ impl FakeHost {
         });
     }
 
+    /// Somebody removes a part of the pod's network, or all of it.
+    pub fn break_network(&self, uid: &PodUid, whole: bool) {
+        self.change(|state| {
+            if let Some(pod) = state.pods.get_mut(uid)
+                && pod.network != NetworkState::Absent
+            {
+                pod.network = if whole {
+                    NetworkState::Absent
+                } else {
+                    NetworkState::Partial
+                };
+            }
+            state.sweep(uid);
+        });
+    }
+
+    /// Whatever else there was of the pod is gone, its records too.
+    pub fn leave_only_the_network(&self, uid: &PodUid) {
+        self.change(|state| {
+            state.identities.remove(uid);
+            state.progress.remove(uid);
+            if let Some(pod) = state.pods.get_mut(uid) {
+                *pod = PodOnHost {
+                    network: NetworkState::Partial,
+                    ..PodOnHost::default()
+                };
+            }
+        });
+    }
+
     /// The machine restarts. What lies in `/run` goes, unless that directory is on a disk.
     pub fn reboot(&self, run_is_on_disk: bool) {
         self.change(|state| {
@@ -88,6 +120,13 @@ impl FakeHost {
             }
             for pod in state.pods.values_mut() {
                 pod.shim = ShimState::Absent;
+                pod.network = match pod.network {
+                    // The lease is a file.
+                    NetworkState::Partial | NetworkState::Attached(_) if run_is_on_disk => {
+                        NetworkState::Partial
+                    }
+                    _ => NetworkState::Absent,
+                };
                 if run_is_on_disk {
                     if pod.sandbox != SandboxState::Absent {
                         pod.sandbox = SandboxState::Broken;

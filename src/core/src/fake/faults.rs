@@ -16,12 +16,17 @@ pub enum Op {
     RemoveSandbox,
     RemoveLogs,
     EnsureImage,
+    AttachNetwork,
+    DetachNetwork,
     PrepareVolumes,
     RemoveVolumes,
     SaveIdentity,
     SaveProgress,
     RemoveRecords,
     SaveNode,
+    ApplyServices,
+    ApplyPolicies,
+    SaveAllocation,
 }
 
 impl Op {
@@ -36,12 +41,17 @@ impl Op {
             Op::RemoveSandbox => "remove the sandbox of",
             Op::RemoveLogs => "remove the logs of",
             Op::EnsureImage => "find the image for",
+            Op::AttachNetwork => "set up the network of",
+            Op::DetachNetwork => "take down the network of",
             Op::PrepareVolumes => "prepare the volumes of",
             Op::RemoveVolumes => "remove the volumes of",
             Op::SaveIdentity => "save the identity of",
             Op::SaveProgress => "save the progress of",
             Op::RemoveRecords => "remove the records of",
             Op::SaveNode => "save the record of",
+            Op::ApplyServices => "apply the services of",
+            Op::ApplyPolicies => "apply the network policies of",
+            Op::SaveAllocation => "save the allocation of",
         }
     }
 }

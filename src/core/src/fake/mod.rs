@@ -2,7 +2,7 @@
 //! action, exits, dead shims, reboots, failures. Nothing here waits for a clock or needs a runtime.
 //!
 //! ```text
-//! FakeHost ─┬─ PodRuntime, Volumes, Records, Images, Host      what the engine sees
+//! FakeHost ─┬─ PodRuntime, Network, Volumes, Records, …        what the engine sees
 //!           ├─ exit, kill_shim, break_sandbox, reboot, …       what happens to a machine
 //!           ├─ break_next                                      which call fails, and how far it got before
 //!           └─ calls, violations, started, is_empty            what a test asks
@@ -14,6 +14,7 @@
 mod events;
 mod faults;
 mod images;
+mod network;
 mod records;
 mod runtime;
 pub mod sample;

@@ -1,6 +1,7 @@
 //! Sandboxes, shims and containers in memory.
 
 use std::future::poll_fn;
+use std::path::PathBuf;
 use std::task::Poll;
 
 use pinnace_api::{ContainerName, PodUid};
@@ -8,6 +9,7 @@ use pinnace_api::{ContainerName, PodUid};
 use super::faults::{Extent, Op, refused};
 use super::state::{Instance, State};
 use super::{Call, FakeHost};
+use crate::network::NetworkState;
 use crate::pod::{
     ContainerSeen, Exit, FailureReason, InstanceState, Observed, PodIdentity, SandboxState, ShimState,
 };
@@ -53,7 +55,10 @@ impl State {
         let pod = self.pod(uid);
         match pod.sandbox {
             SandboxState::Ready { attempt: there } if there == attempt => return Ok(()),
-            SandboxState::Absent if pod.instances.is_empty() && pod.shim == ShimState::Absent => {}
+            SandboxState::Absent
+                if pod.instances.is_empty()
+                    && pod.shim == ShimState::Absent
+                    && pod.network == NetworkState::Absent => {}
             _ => return self.breach(Op::CreateSandbox, uid, "something of another sandbox is there"),
         }
         pod.sandbox = SandboxState::Broken;
@@ -66,18 +71,21 @@ impl State {
 
     fn create_container(
         &mut self,
-        uid: &PodUid,
-        name: &ContainerName,
-        attempt: u32,
+        context: &PodContext,
+        request: &ContainerRequest,
         extent: Extent,
     ) -> PortResult<()> {
         let op = Op::CreateContainer;
+        let (uid, name, attempt) = (&context.uid, &request.name, request.attempt);
         let pod = self.pod(uid);
         if !matches!(pod.sandbox, SandboxState::Ready { .. }) || pod.shim == ShimState::Dead {
             return self.breach(op, uid, "no whole sandbox is there");
         }
         if !pod.volumes_ready {
             return self.breach(op, uid, "its volumes are not prepared");
+        }
+        if !context.pod.spec.host_network && pod.network.addresses() != Some(request.addresses) {
+            return self.breach(op, uid, "it has not the addresses that its container is told");
         }
         let of_it = |(own, number): &(ContainerName, u32)| own == name && *number != attempt;
         if pod.instances.keys().any(of_it) {
@@ -195,6 +203,10 @@ impl State {
             return self.breach(Op::RemoveSandbox, uid, "an instance is there");
         }
         pod.shim = ShimState::Absent;
+        if pod.network != NetworkState::Absent {
+            // The link goes with its namespace; lease and rules stay.
+            pod.network = NetworkState::Partial;
+        }
         pod.sandbox = if extent == Extent::Whole {
             SandboxState::Absent
         } else {
@@ -212,6 +224,10 @@ impl PodRuntime for FakeHost {
 
     async fn stored_identity(&self, uid: &PodUid) -> PortResult<Option<PodIdentity>> {
         Ok(self.lock().pods.get(uid).and_then(|pod| pod.identity.clone()))
+    }
+
+    fn network_namespace(&self, uid: &PodUid) -> PathBuf {
+        PathBuf::from(format!("/run/pinnace/pods/{uid}/sandbox/net"))
     }
 
     async fn observe(&self, uid: &PodUid) -> PortResult<Observed> {
@@ -246,7 +262,7 @@ impl PodRuntime for FakeHost {
         let (name, attempt) = (&request.name, request.attempt);
         self.call(
             on_container(Op::CreateContainer, &pod.uid, name, attempt),
-            |state, extent| state.create_container(&pod.uid, name, attempt, extent),
+            |state, extent| state.create_container(pod, request, extent),
         )
     }
 

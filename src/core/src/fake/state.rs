@@ -7,6 +7,7 @@ use pinnace_api::{ContainerName, PodUid};
 
 use super::Call;
 use super::faults::Faults;
+use crate::network::{NameTable, NetworkState, PolicyTable, ServiceTable};
 use crate::node::NodeRecord;
 use crate::pod::{Exit, InstanceState, PodIdentity, Progress, SandboxState, ShimState};
 use crate::time::{Now, WallMillis};
@@ -32,6 +33,11 @@ pub(super) struct State {
     pub violations: Vec<String>,
     pub wakers: Vec<Waker>,
     pub pids: u32,
+    /// Addresses that were given so far; none is given twice.
+    pub addresses: u32,
+    pub services: Option<ServiceTable>,
+    pub policies: Option<PolicyTable>,
+    pub names: Option<NameTable>,
 }
 
 /// All that one pod has on the host.
@@ -41,6 +47,7 @@ pub(super) struct PodOnHost {
     pub shim: ShimState,
     pub identity: Option<PodIdentity>,
     pub instances: BTreeMap<(ContainerName, u32), Instance>,
+    pub network: NetworkState,
     pub volumes_ready: bool,
     pub volumes_present: bool,
     pub logs: BTreeMap<ContainerName, u32>,
@@ -57,6 +64,7 @@ impl PodOnHost {
         self.sandbox == SandboxState::Absent
             && self.shim == ShimState::Absent
             && self.instances.is_empty()
+            && self.network == NetworkState::Absent
             && !self.volumes_ready
             && !self.volumes_present
             && self.logs.is_empty()

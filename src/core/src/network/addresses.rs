@@ -38,6 +38,16 @@ pub enum NetworkState {
     Attached(PodAddresses),
 }
 
+impl NetworkState {
+    /// The pod's addresses, where its network is whole.
+    pub fn addresses(&self) -> Option<PodAddresses> {
+        match self {
+            NetworkState::Attached(addresses) => Some(*addresses),
+            NetworkState::Absent | NetworkState::Partial => None,
+        }
+    }
+}
+
 /// What a pod needs to be told of names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterDns {

@@ -18,6 +18,9 @@ pub enum Action {
         /// Counts sandboxes of this pod.
         attempt: u32,
     },
+    /// Gives a pod with a network of its own addresses, link and rules, in the sandbox's pinned namespace.
+    /// Undone by `DetachNetwork`.
+    AttachNetwork,
     /// Makes and checks the pod's volumes. Undone by `RemoveVolumes`.
     PrepareVolumes,
     /// Image, root file system, bundle, shim (started where none is), task. Undone by `RemoveContainer`.
@@ -68,6 +71,8 @@ pub enum Action {
         /// How it ended.
         exit: Exit,
     },
+    /// Takes away the pod's rules, link and addresses, whether its namespace is there or not.
+    DetachNetwork,
     /// Shuts the shim down and removes namespaces, cgroup and run directory.
     RemoveSandbox,
     /// Unmounts and removes the pod's volumes; never what a hostPath names.

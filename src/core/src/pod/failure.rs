@@ -41,14 +41,16 @@ impl Action {
     pub fn step(&self) -> FailedStep {
         match self {
             Action::SaveProgress(_) | Action::SaveFinished(_) | Action::NoteExit { .. } => FailedStep::Save,
-            Action::CreateSandbox { .. } | Action::PrepareVolumes | Action::CreateContainer { .. } => {
-                FailedStep::Create
-            }
+            Action::CreateSandbox { .. }
+            | Action::AttachNetwork
+            | Action::PrepareVolumes
+            | Action::CreateContainer { .. } => FailedStep::Create,
             Action::StartContainer { .. } => FailedStep::Start,
             Action::StopContainer { .. }
             | Action::KillContainer { .. }
             | Action::KillPodCgroup
             | Action::RemoveContainer { .. }
+            | Action::DetachNetwork
             | Action::RemoveSandbox
             | Action::RemoveVolumes
             | Action::RemoveLogs

@@ -7,9 +7,10 @@ use pinnace_api::{ContainerName, Pod};
 use super::action::Action;
 use super::instances::{Instance, Life};
 use super::observed::{Exit, SandboxState, ShimState};
-use super::record::{Finished, Progress};
+use super::record::{FailedStep, Finished, Progress};
 use super::restart;
 use super::sketch::Sketch;
+use crate::network::NetworkState;
 
 /// The pod's end, once every container ended and none is started again.
 pub(super) fn end_of(progress: &Progress, pod: &Pod, found: &[Instance]) -> Option<Finished> {
@@ -45,7 +46,7 @@ pub(super) fn last_exits(progress: &Progress) -> BTreeMap<ContainerName, Exit> {
         .collect()
 }
 
-/// Removes the instances given, none of which lives, then sandbox and volumes. True if nothing stays.
+/// Removes the instances given, none of which lives, then network, sandbox and volumes. True if nothing stays.
 pub(super) fn clear(sketch: &mut Sketch<'_>, found: &[Instance]) -> bool {
     let mut held_up = false;
     for instance in found {
@@ -60,28 +61,33 @@ pub(super) fn clear(sketch: &mut Sketch<'_>, found: &[Instance]) -> bool {
     let sandbox = observed.sandbox != SandboxState::Absent
         || observed.shim != ShimState::Absent
         || !observed.containers.is_empty();
-    let volumes = observed.volumes_present || observed.volumes_ready;
-    if held_up || ((sandbox || volumes) && !sketch.pod_may_end()) {
+    let steps: Vec<Action> = [
+        (observed.network != NetworkState::Absent, Action::DetachNetwork),
+        (sandbox, Action::RemoveSandbox),
+        (
+            observed.volumes_present || observed.volumes_ready,
+            Action::RemoveVolumes,
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(is_there, step)| is_there.then_some(step))
+    .collect();
+    if held_up || (!steps.is_empty() && !sketch.pod_may_end()) {
         return false;
     }
-    let mut steps = Vec::with_capacity(2);
-    if sandbox {
-        steps.push(Action::RemoveSandbox);
-    }
-    if volumes {
-        steps.push(Action::RemoveVolumes);
-    }
-    // A worker stops at the first failure: after one, the other goes first, so that neither waits for ever.
-    let tries = sketch
-        .record
-        .pod_failure
-        .as_ref()
-        .map_or(0, |failure| failure.tries);
-    if tries % 2 == 1 {
-        steps.reverse();
-    }
-    for step in steps {
+    for step in in_turn(sketch, steps) {
         sketch.push(step);
     }
     true
+}
+
+/// A worker stops at the first failure: after each, another step goes first, so that none waits for ever.
+fn in_turn(sketch: &Sketch<'_>, mut steps: Vec<Action>) -> Vec<Action> {
+    let failure = sketch.record.pod_failure.as_ref();
+    let failed = failure.filter(|failure| failure.step == FailedStep::End);
+    let tries = failed.map_or(0, |failure| failure.tries as usize);
+    if let Some(first) = tries.checked_rem(steps.len()) {
+        steps.rotate_left(first);
+    }
+    steps
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use pinnace_api::ContainerName;
 
+use crate::network::NetworkState;
 use crate::time::WallMillis;
 
 /// A pod as found by looking at the host alone.
@@ -13,6 +14,8 @@ pub struct Observed {
     pub sandbox: SandboxState,
     /// The supervisor.
     pub shim: ShimState,
+    /// Addresses, link and rules of a pod with a network of its own.
+    pub network: NetworkState,
     /// All instances that left anything on the host, in no order.
     pub containers: Vec<ContainerSeen>,
     /// The pod's volumes have been prepared (a marker in the pod's directory says so).

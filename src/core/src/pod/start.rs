@@ -1,4 +1,6 @@
-//! A pod that shall run: sandbox, volumes, then each container by itself.
+//! A pod that shall run: sandbox, network, volumes, then each container by itself.
+//!
+//! A network that has lost a part is attached again under its living containers; only a lost sandbox ends them.
 
 use pinnace_api::{ContainerName, Pod};
 
@@ -10,6 +12,7 @@ use super::observed::{SandboxState, ShimState};
 use super::record::FailedStep;
 use super::restart;
 use super::sketch::Sketch;
+use crate::network::NetworkState;
 
 /// Plans for a pod that is neither finished nor terminating.
 pub(super) fn run(sketch: &mut Sketch<'_>, pod: &Pod) {
@@ -34,10 +37,17 @@ pub(super) fn run(sketch: &mut Sketch<'_>, pod: &Pod) {
         }
         found.clear();
         has_sandbox = false;
+    } else if !has_sandbox {
+        // A network is of one namespace: what an earlier sandbox left of its own goes first.
+        detach(sketch);
     }
     if !has_sandbox {
         let attempt = sketch.progress().sandbox_attempt;
         sketch.push(Action::CreateSandbox { attempt });
+    }
+    let attached = has_sandbox && sketch.observed.network.addresses().is_some();
+    if !attached && !pod.spec.host_network {
+        sketch.push(Action::AttachNetwork);
     }
     if !sketch.observed.volumes_ready {
         sketch.push(Action::PrepareVolumes);
@@ -80,8 +90,15 @@ fn remove_sandbox(sketch: &mut Sketch<'_>, found: &[Instance]) -> bool {
     progress.sandbox_lost = Some(now);
     progress.sandbox_attempt = progress.sandbox_attempt.max(current).saturating_add(1);
     sketch.save();
+    detach(sketch);
     sketch.push(Action::RemoveSandbox);
     true
+}
+
+fn detach(sketch: &mut Sketch<'_>) {
+    if sketch.observed.network != NetworkState::Absent {
+        sketch.push(Action::DetachNetwork);
+    }
 }
 
 /// Removes an instance that is of no use any more; false if it is not gone after that.

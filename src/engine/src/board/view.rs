@@ -55,10 +55,11 @@ impl PodView {
                 InstanceState::Running { pid, .. } => Some((seen.name.clone(), seen.attempt, pid)),
                 _ => None,
             });
+        let pod_ips = pod_ips(look, host_ips, before);
         let context = StatusContext {
             qos: look.context.qos,
             host_ips,
-            pod_ips: if pod.spec.host_network { host_ips } else { &[] },
+            pod_ips: &pod_ips,
             images: look.images,
             previous: before.map(|view| &view.status),
             now: look.now,
@@ -132,6 +133,20 @@ impl PodView {
             PodPhase::Succeeded => counts.succeeded += 1,
             PodPhase::Failed => counts.failed += 1,
         }
+    }
+}
+
+/// A pod that has ended keeps the addresses that it had.
+fn pod_ips(look: &Look<'_>, host_ips: &[IpAddr], before: Option<&PodView>) -> Vec<IpAddr> {
+    if look.context.pod.spec.host_network {
+        return host_ips.to_vec();
+    }
+    match (look.observed.network.addresses(), before) {
+        (Some(addresses), _) => addresses.list(),
+        (None, Some(before)) if look.record.identity.finished.is_some() => {
+            before.status.pod_ips.iter().map(|one| one.ip).collect()
+        }
+        (None, _) => Vec::new(),
     }
 }
 

@@ -14,7 +14,7 @@ use pinnace_api::{Namespace, Object, ObjectKey, ObjectName, Pod, PodUid};
 use pinnace_core::event::EventType;
 use pinnace_core::host::Host;
 use pinnace_core::pod::{Backoff, PodIdentity, Progress};
-use pinnace_core::ports::{PodRuntime, PortResult, Records, Retry, Stored, Volumes};
+use pinnace_core::ports::{Network, PodRuntime, PortResult, Records, Retry, Stored, Volumes};
 use tokio::sync::oneshot;
 
 use super::spawn::Start;
@@ -90,7 +90,12 @@ impl<A: Adapters> Manager<A> {
         let adapters = &self.shared.adapters;
         let pods = self.insistently(|| adapters.runtime().list()).await;
         let volumes = self.insistently(|| adapters.volumes().list()).await;
-        pods.into_iter().chain(volumes).flatten().collect()
+        let networks = self.insistently(|| adapters.network().list()).await;
+        pods.into_iter()
+            .chain(volumes)
+            .chain(networks)
+            .flatten()
+            .collect()
     }
 
     async fn adopt_from_host(&mut self, uid: &PodUid) -> Option<oneshot::Receiver<()>> {

@@ -2,6 +2,7 @@
 //! each call, the agent may be killed at any of them, and its clock is tokio's.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -10,11 +11,12 @@ use pinnace_api::pod::PullPolicy;
 use pinnace_api::{Bytes, ContainerName, Namespace, ObjectName, PodUid};
 use pinnace_core::fake::FakeHost;
 use pinnace_core::host::Host;
+use pinnace_core::network::{NameTable, NetworkState, PodAddresses, PolicyTable, ServiceTable};
 use pinnace_core::node::NodeRecord;
 use pinnace_core::pod::{Exit, Observed, PodIdentity, Progress};
 use pinnace_core::ports::{
-    BindMount, ContainerRequest, ImageHandle, Images, NoTelemetry, PodContext, PodRuntime, PortResult,
-    Records, Stored, StoredNode, Volumes,
+    BindMount, ContainerRequest, ImageHandle, Images, Names, Network, NoTelemetry, PodContext, PodRuntime,
+    PortResult, Records, Stored, StoredNode, Volumes,
 };
 use pinnace_core::time::{BootId, Now};
 use tokio::sync::Notify;
@@ -181,6 +183,9 @@ impl PodRuntime for Machine {
         self.moment("stored_identity").await;
         self.fake.stored_identity(uid).await
     }
+    fn network_namespace(&self, uid: &PodUid) -> PathBuf {
+        self.fake.network_namespace(uid)
+    }
     async fn observe(&self, uid: &PodUid) -> PortResult<Observed> {
         self.moment("observe").await;
         PodRuntime::observe(&self.fake, uid).await
@@ -247,6 +252,43 @@ impl PodRuntime for Machine {
     }
     fn cannot_set(&self, _uid: &PodUid) -> Vec<(ContainerName, String)> {
         self.inner().wishes.clone()
+    }
+}
+
+impl Network for Machine {
+    async fn list(&self) -> PortResult<Vec<PodUid>> {
+        self.moment("list").await;
+        Network::list(&self.fake).await
+    }
+    async fn observe(&self, uid: &PodUid, namespace: &Path) -> PortResult<NetworkState> {
+        self.moment("observe").await;
+        Network::observe(&self.fake, uid, namespace).await
+    }
+    async fn attach(&self, pod: &PodContext, namespace: &Path) -> PortResult<PodAddresses> {
+        self.moment("attach").await;
+        let done = self.fake.attach(pod, namespace).await;
+        self.moment("attach").await;
+        done
+    }
+    async fn detach(&self, uid: &PodUid, namespace: &Path) -> PortResult<()> {
+        self.moment("detach").await;
+        let done = self.fake.detach(uid, namespace).await;
+        self.moment("detach").await;
+        done
+    }
+    async fn apply_services(&self, table: &ServiceTable) -> PortResult<()> {
+        self.moment("apply_services").await;
+        self.fake.apply_services(table).await
+    }
+    async fn apply_policies(&self, table: &PolicyTable) -> PortResult<()> {
+        self.moment("apply_policies").await;
+        self.fake.apply_policies(table).await
+    }
+}
+
+impl Names for Machine {
+    fn publish(&self, table: NameTable) {
+        self.fake.publish(table);
     }
 }
 
@@ -359,6 +401,8 @@ impl Host for Machine {
 
 impl Adapters for Machine {
     type Runtime = Self;
+    type Network = Self;
+    type Names = Self;
     type Images = Self;
     type Volumes = Self;
     type Records = Self;
@@ -366,6 +410,12 @@ impl Adapters for Machine {
     type Telemetry = NoTelemetry;
 
     fn runtime(&self) -> &Self {
+        self
+    }
+    fn network(&self) -> &Self {
+        self
+    }
+    fn names(&self) -> &Self {
         self
     }
     fn images(&self) -> &Self {

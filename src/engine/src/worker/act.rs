@@ -8,7 +8,8 @@ use pinnace_api::pod::Container;
 use pinnace_core::host::Host;
 use pinnace_core::pod::Action;
 use pinnace_core::ports::{
-    ContainerRequest, ImageHandle, Images, PodRuntime, PortError, PortResult, Records, Telemetry, Volumes,
+    ContainerRequest, ImageHandle, Images, Network, PodRuntime, PortError, PortResult, Records, Telemetry,
+    Volumes,
 };
 use pinnace_core::resources;
 
@@ -43,6 +44,7 @@ fn makes(action: &Action) -> bool {
     matches!(
         action,
         Action::CreateSandbox { .. }
+            | Action::AttachNetwork
             | Action::PrepareVolumes
             | Action::CreateContainer { .. }
             | Action::StartContainer { .. }
@@ -96,6 +98,14 @@ impl<A: Adapters> PodWorker<A> {
             Action::CreateSandbox { attempt } => {
                 let identity = &self.record.identity;
                 runtime.create_sandbox(&self.context, identity, *attempt).await?;
+            }
+            Action::AttachNetwork => {
+                let namespace = runtime.network_namespace(uid);
+                self.addresses = adapters.network().attach(&self.context, &namespace).await?;
+            }
+            Action::DetachNetwork => {
+                let namespace = runtime.network_namespace(uid);
+                adapters.network().detach(uid, &namespace).await?;
             }
             Action::PrepareVolumes => adapters.volumes().prepare(&self.context).await?,
             Action::CreateContainer { name, attempt } => return self.create(name, *attempt, turn).await,
@@ -153,6 +163,7 @@ impl<A: Adapters> PodWorker<A> {
             oom_score_adj: resources::oom_score_adj(self.context.qos, &container, settings.memory_capacity),
             log: settings.log,
             env: container.env,
+            addresses: self.addresses,
             image: image.clone(),
         };
         adapters

@@ -21,9 +21,10 @@ use std::time::Duration;
 use pinnace_api::ContainerName;
 use pinnace_api::pod::PullPolicy;
 use pinnace_core::host::Host;
+use pinnace_core::network::PodAddresses;
 use pinnace_core::pod::{self, Backoff, Desired, Observed, Plan, Record};
 use pinnace_core::ports::{
-    ImageHandle, Images, PodContext, PodRuntime, PortResult, Records, Telemetry, Volumes,
+    ImageHandle, Images, Network, PodContext, PodRuntime, PortResult, Records, Telemetry, Volumes,
 };
 use pinnace_core::time::{BootMillis, Now};
 use tokio::sync::watch;
@@ -64,6 +65,8 @@ pub struct PodWorker<A> {
     pub(crate) is_stand_in: bool,
     /// Tries to write the identity that failed, and when the next is due.
     identity_tries: (u32, BootMillis),
+    /// The pod's own addresses, as they were seen or given last.
+    addresses: PodAddresses,
     /// Images of the containers made so far, for statuses.
     images: BTreeMap<ContainerName, ImageHandle>,
     /// Counts changes of the image store: what waits for an image tries at once.
@@ -101,6 +104,7 @@ impl<A: Adapters> PodWorker<A> {
             unsaved: false,
             is_stand_in: false,
             identity_tries: (0, BootMillis::default()),
+            addresses: PodAddresses::default(),
             images: BTreeMap::new(),
             images_changed,
             told: Told::default(),
@@ -160,12 +164,19 @@ impl<A: Adapters> PodWorker<A> {
         Some(self.desired.borrow_and_update().clone())
     }
 
-    async fn observe(&self) -> PortResult<Observed> {
+    async fn observe(&mut self) -> PortResult<Observed> {
         let adapters = &self.shared.adapters;
         let mut observed = adapters.runtime().observe(&self.context.uid).await?;
         let (ready, present) = adapters.volumes().observe(&self.context.uid).await?;
         observed.volumes_ready = ready;
         observed.volumes_present = present;
+        if !self.context.pod.spec.host_network {
+            let namespace = adapters.runtime().network_namespace(&self.context.uid);
+            observed.network = adapters.network().observe(&self.context.uid, &namespace).await?;
+            if let Some(addresses) = observed.network.addresses() {
+                self.addresses = addresses;
+            }
+        }
         Ok(observed)
     }
 

@@ -16,6 +16,7 @@ use pinnace_volumes::NodeVolumes;
 
 use super::bundles::Bundles;
 use super::host::RealHost;
+use super::no_network::{NoNames, NoNetwork};
 use super::{AgentError, chain};
 
 /// The real node's ports.
@@ -75,6 +76,8 @@ impl NodeAdapters {
 
 impl Adapters for NodeAdapters {
     type Runtime = Runtime<ImageStore>;
+    type Network = NoNetwork;
+    type Names = NoNames;
     type Images = ImageStore;
     type Volumes = NodeVolumes;
     type Records = RecordStore;
@@ -83,6 +86,12 @@ impl Adapters for NodeAdapters {
 
     fn runtime(&self) -> &Self::Runtime {
         &self.runtime
+    }
+    fn network(&self) -> &Self::Network {
+        &NoNetwork
+    }
+    fn names(&self) -> &Self::Names {
+        &NoNames
     }
     fn images(&self) -> &Self::Images {
         &self.images

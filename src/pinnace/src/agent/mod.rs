@@ -23,6 +23,7 @@ mod face;
 pub mod facts;
 mod host;
 pub mod listen;
+mod no_network;
 mod objects;
 mod prepare;
 mod reload;

@@ -18,6 +18,7 @@ use crate::error::RuntimeError;
 use crate::paths::{self, PodPaths, log_directory, log_file, log_link, pod_cgroup};
 use crate::records::{self, ContainerRecord};
 use crate::rootfs::ImageRoot;
+use crate::sandbox;
 use crate::spec::user::Asked;
 use crate::spec::{self, Host, Input, Namespaces, PodFiles, SpecError};
 use pinnace_core::pod::container_id;
@@ -95,6 +96,7 @@ pub fn prepare(
     let began = std::time::Instant::now();
     make_rootfs(&bundle, image)?;
     let rootfs_took = began.elapsed();
+    sandbox::tell_addresses(layout, pod, &request.addresses)?;
     make_files(&bundle, &record, container)?;
     let built = specify(layout, host, pod, request, image, container, &bundle)?;
     record.cannot_set = built.cannot_set;

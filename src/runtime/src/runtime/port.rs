@@ -8,6 +8,8 @@ use pinnace_api::{Bytes, ContainerName, PodUid};
 use pinnace_core::pod::{Exit, FailureReason, Observed, PodIdentity};
 use pinnace_core::ports::{ContainerRequest, PodContext, PodRuntime, PortResult};
 
+use pinnace_sys::namespace::NamespaceKind;
+
 use super::{Inner, Runtime};
 use crate::error::{Doing, RuntimeError};
 use crate::paths::{QOS_CLASSES, qos_cgroup};
@@ -88,6 +90,11 @@ impl<I: ImageRoots> PodRuntime for Runtime<I> {
         let path = self.inner.paths(uid).file("identity.json");
         let read = self.blocking(move |_| records::read_whole(&path)).await;
         read.map_err(|error| IDENTITY.failed(uid.to_string(), error))
+    }
+
+    fn network_namespace(&self, uid: &PodUid) -> PathBuf {
+        let paths = self.inner.paths(uid);
+        paths.file(NamespaceKind::Network.file_name())
     }
 
     async fn observe(&self, uid: &PodUid) -> PortResult<Observed> {

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use pinnace_core::network::PodAddresses;
 use pinnace_core::pod::PodIdentity;
 use pinnace_core::ports::PodContext;
 use pinnace_core::resources::{CgroupValues, QosClass};
@@ -155,7 +156,7 @@ pub(super) fn share_out(layout: &Layout, cgroups: &Cgroups, qos: QosClass) -> Re
     Ok(())
 }
 
-/// Without a network of ours, a pod of its own network has itself alone to talk to.
+/// Without addresses, a pod of its own network has itself alone to talk to.
 const LOOPBACK: [IpAddr; 1] = [IpAddr::V4(Ipv4Addr::LOCALHOST)];
 
 fn write_files(request: &Request<'_>, paths: &PodPaths, hostname: &str) -> Result<(), RuntimeError> {
@@ -168,6 +169,22 @@ fn write_files(request: &Request<'_>, paths: &PodPaths, hostname: &str) -> Resul
     };
     let dns = Dns::of_host()?;
     files::write(paths, &PodNames { network, dns: &dns })
+}
+
+/// Tells the pod's containers its addresses, where it has a network of its own.
+pub fn tell_addresses(
+    layout: &Layout,
+    pod: &PodContext,
+    addresses: &PodAddresses,
+) -> Result<(), RuntimeError> {
+    if pod.pod.spec.host_network {
+        return Ok(());
+    }
+    let mut own = addresses.list();
+    if own.is_empty() {
+        own.extend(LOOPBACK);
+    }
+    files::refresh_hosts(&PodPaths::new(layout, &pod.uid), &paths::hostname(&pod.pod), &own)
 }
 
 fn make_shm(path: &Path) -> Result<(), RuntimeError> {

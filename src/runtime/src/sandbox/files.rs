@@ -3,10 +3,12 @@
 //! All that decides their text comes in as [`PodNames`]: the host is read here only where a pod has the host's
 //! network or its settings.
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::net::IpAddr;
 use std::path::Path;
 
-use pinnace_sys::{SysError, file};
+use pinnace_sys::{Doing, SysError, file};
 
 use crate::error::RuntimeError;
 use crate::paths::PodPaths;
@@ -65,6 +67,23 @@ pub fn write(paths: &PodPaths, names: &PodNames<'_>) -> Result<(), RuntimeError>
     ] {
         file::write_replace(&paths.file(name), text.as_bytes(), 0o644)?;
     }
+    Ok(())
+}
+
+/// Brings `/etc/hosts` of a pod with a network of its own up to date, for all of its containers at once: they
+/// hold the file itself, which is changed and never replaced, and never empty.
+pub fn refresh_hosts(paths: &PodPaths, hostname: &str, addresses: &[IpAddr]) -> Result<(), RuntimeError> {
+    const WRITE: &str = "write";
+    let path = paths.file("hosts");
+    let text = hosts(hostname, addresses);
+    // A container may have written anything there.
+    if file::read_limited(&path, MAX_HOST_FILE).is_ok_and(|now| now == text.as_bytes()) {
+        return Ok(());
+    }
+    let mut open = OpenOptions::new();
+    let mut file = open.write(true).open(&path).doing_on(WRITE, &path)?;
+    file.write_all(text.as_bytes()).doing_on(WRITE, &path)?;
+    file.set_len(text.len() as u64).doing_on(WRITE, &path)?;
     Ok(())
 }
 
@@ -177,6 +196,18 @@ mod tests {
         assert!(hosts.ends_with("ip6-allrouters\n10.0.0.7\tweb-0\nfd00::7\tweb-0\n"));
         assert_eq!(hostname, "web-0\n");
         assert_eq!(resolv_conf, "search a\nnameserver 10.0.0.1\noptions ndots:5\n");
+    }
+
+    #[test]
+    fn new_addresses_reach_those_that_hold_the_file_already() {
+        let root = tempfile::tempdir().expect("a directory");
+        let paths = PodPaths::new(&Layout::new(root.path()), &PodUid::new("uid-1").expect("a uid"));
+        std::fs::create_dir_all(&paths.sandbox).expect("the sandbox");
+        std::fs::write(paths.file("hosts"), "x".repeat(10_000)).expect("written");
+        let held = std::fs::File::open(paths.file("hosts")).expect("opened");
+        refresh_hosts(&paths, "web", &["10.0.0.7".parse().expect("an address")]).expect("refreshed");
+        let text = std::io::read_to_string(held).expect("read");
+        assert_eq!(text, hosts("web", &["10.0.0.7".parse().expect("an address")]));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use pinnace_api::pod::{Container, PodSpec};
 use pinnace_api::{PodUid, testing};
 use pinnace_core::fake::sample;
+use pinnace_core::network::PodAddresses;
 use pinnace_core::pod::{Exit, InstanceState, Observed, PodIdentity};
 use pinnace_core::ports::{ContainerRequest, ImageHandle, LogLimits, PodContext, PodRuntime, PortResult};
 use pinnace_core::resources::{CgroupValues, QosClass};
@@ -354,6 +355,7 @@ impl TestPod {
                 max_files: 5,
             },
             env: Vec::new(),
+            addresses: PodAddresses::default(),
         }
     }
 

@@ -29,6 +29,8 @@ fn shorten(action: &Action) -> String {
         Action::SaveFinished(finished) if finished.succeeded => "save succeeded".to_owned(),
         Action::SaveFinished(_) => "save failed".to_owned(),
         Action::CreateSandbox { attempt } => format!("sandbox {attempt}"),
+        Action::AttachNetwork => "attach".to_owned(),
+        Action::DetachNetwork => "detach".to_owned(),
         Action::PrepareVolumes => "volumes".to_owned(),
         Action::CreateContainer { name, attempt } => format!("create {name}/{attempt}"),
         Action::StartContainer { name, attempt } => format!("start {name}/{attempt}"),
@@ -88,6 +90,7 @@ fn a_fresh_pod_is_one_plan_without_a_write() {
     let mut worker = worker(RestartPolicy::Always, &["one", "two"]);
     let expected = [
         "sandbox 0",
+        "attach",
         "volumes",
         "create one/0",
         "start one/0",
@@ -164,7 +167,7 @@ fn ten_minutes_of_running_begin_the_back_off_anew() {
 fn a_crash_between_creation_and_start_leaves_only_the_start() {
     let mut worker = worker(RestartPolicy::Never, &["one"]);
     worker.crash(Crash {
-        after: 3,
+        after: 4,
         extent: Extent::Nothing,
     });
     assert_eq!(short(&worker.ask()), ["start one/0"]);
@@ -176,7 +179,7 @@ fn a_crash_between_creation_and_start_leaves_only_the_start() {
 fn a_crash_in_the_creation_begins_the_same_instance_again() {
     let mut worker = worker(RestartPolicy::Never, &["one"]);
     worker.crash(Crash {
-        after: 2,
+        after: 3,
         extent: Extent::Half,
     });
     assert_eq!(
@@ -189,7 +192,7 @@ fn a_crash_in_the_creation_begins_the_same_instance_again() {
 fn a_crash_after_the_start_leaves_nothing_to_do() {
     let mut worker = worker(RestartPolicy::Never, &["one"]);
     worker.crash(Crash {
-        after: 3,
+        after: 4,
         extent: Extent::Whole,
     });
     assert_eq!(worker.ask(), Plan::default());
@@ -219,8 +222,10 @@ fn a_dead_shim_ends_its_containers_and_the_sandbox_is_made_anew() {
         "save",
         "remove one/0",
         "save",
+        "detach",
         "remove sandbox",
         "sandbox 1",
+        "attach",
         "create one/1",
         "start one/1",
     ];
@@ -253,6 +258,7 @@ fn after_a_reboot_instances_are_counted_on() {
         "note one/1 137",
         "save",
         "sandbox 0",
+        "attach",
         "create one/2",
         "start one/2",
     ];
@@ -271,6 +277,7 @@ fn a_pod_that_ended_for_good_is_cleared_away_and_stays_listed() {
         "save",
         "save succeeded",
         "remove two/0",
+        "detach",
         "remove sandbox",
         "remove volumes",
     ];
@@ -307,6 +314,7 @@ fn removal_signals_once_waits_and_kills() {
         "note one/0 137",
         "save",
         "remove one/0",
+        "detach",
         "remove sandbox",
         "remove volumes",
         "remove logs",
@@ -411,6 +419,7 @@ fn an_evicted_pod_stays_listed_as_failed() {
         "save",
         "save failed",
         "remove one/0",
+        "detach",
         "remove sandbox",
         "remove volumes",
     ];
@@ -493,6 +502,7 @@ fn a_sandbox_that_failed_half_way_is_removed_before_the_next() {
         "save",
         "remove sandbox",
         "sandbox 1",
+        "attach",
         "volumes",
         "create one/0",
         "start one/0",
@@ -508,7 +518,7 @@ fn what_could_not_be_made_does_not_hold_up_the_removal() {
     remove(&mut worker, None);
     assert_eq!(
         short(&worker.ask()),
-        ["save", "remove sandbox", "remove logs", "forget"]
+        ["save", "detach", "remove sandbox", "remove logs", "forget"]
     );
 }
 
@@ -539,4 +549,103 @@ fn teardown_goes_on_past_an_error() {
         short(&worker.ask()),
         ["remove volumes", "remove sandbox", "remove logs", "forget"]
     );
+}
+
+#[test]
+fn a_network_that_lost_a_part_is_attached_again_under_living_containers() {
+    for whole in [false, true] {
+        let mut worker = running(RestartPolicy::Always, &["one"]);
+        worker.host.break_network(worker.uid(), whole);
+        assert_eq!(short(&worker.ask()), ["attach"]);
+        worker.round();
+        assert_eq!(worker.ask(), Plan::default());
+        assert_eq!(worker.host.started(worker.uid()).len(), 1);
+    }
+}
+
+#[test]
+fn an_attached_pod_stays_attached_when_the_agent_starts_again() {
+    let mut worker = running(RestartPolicy::Always, &["one"]);
+    let before = worker.observe().network;
+    worker.start_again();
+    assert_eq!(worker.ask(), Plan::default());
+    assert_eq!(worker.observe().network, before);
+}
+
+#[test]
+fn no_container_is_made_before_the_network_is_there() {
+    let mut worker = worker(RestartPolicy::Always, &["one"]);
+    let reason = FailureReason::FailedCreatePodSandBox;
+    break_next(&worker, Op::AttachNetwork, 1, reason);
+    worker.round();
+    assert_eq!(wait(&mut worker), Some(1_000));
+    assert!(worker.observe().containers.is_empty());
+    let failure = worker.record.pod_failure.clone().unwrap();
+    assert_eq!(failure.reason, reason);
+    worker.host.pass(1_000);
+    assert_eq!(
+        short(&worker.ask()),
+        ["attach", "volumes", "create one/0", "start one/0"]
+    );
+}
+
+#[test]
+fn a_pod_in_the_hosts_network_has_none_of_its_own() {
+    let mut worker = Worker::with(RestartPolicy::Always, &["one"], true);
+    let expected = ["sandbox 0", "volumes", "create one/0", "start one/0"];
+    assert_eq!(short(&worker.ask()), expected);
+    worker.settle(2);
+    remove(&mut worker, Some(0));
+    worker.settle(4);
+    let calls = worker.host.take_calls();
+    let of_network = |op| matches!(op, Op::AttachNetwork | Op::DetachNetwork);
+    assert!(!calls.iter().any(|call| of_network(call.op)));
+}
+
+#[test]
+fn what_an_earlier_sandbox_left_of_its_network_goes_before_the_next_sandbox() {
+    let mut worker = running(RestartPolicy::Always, &["one"]);
+    worker.host.break_sandbox(worker.uid());
+    break_next(
+        &worker,
+        Op::DetachNetwork,
+        1,
+        FailureReason::FailedCreatePodSandBox,
+    );
+    worker.settle(4);
+    worker.host.pass(100);
+    let plan = short(&worker.ask());
+    let place = |step: &str| plan.iter().position(|one| one == step);
+    assert!(
+        place("detach") < place("remove sandbox") && place("remove sandbox") < place("sandbox 2"),
+        "{plan:?}"
+    );
+    worker.settle(4);
+    assert!(worker.observe().network.addresses().is_some());
+    assert_eq!(worker.host.violations(), Vec::<String>::new());
+}
+
+#[test]
+fn a_network_that_cannot_be_taken_down_keeps_nothing_else_from_going() {
+    let mut worker = running(RestartPolicy::Always, &["one"]);
+    remove(&mut worker, Some(0));
+    break_next(
+        &worker,
+        Op::DetachNetwork,
+        1_000,
+        FailureReason::FailedCreatePodSandBox,
+    );
+    for _ in 0..10 {
+        if let Some(wait) = worker.settle(10) {
+            worker.host.pass(wait);
+        }
+    }
+    let observed = worker.observe();
+    assert_eq!(observed.sandbox, crate::pod::SandboxState::Absent);
+    assert!(!observed.volumes_present && !worker.forgotten);
+    worker.host.mend();
+    while let Some(wait) = worker.settle(10) {
+        worker.host.pass(wait);
+    }
+    assert!(worker.forgotten && worker.host.is_empty_of(worker.uid()));
 }

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::worker::{Crash, Worker};
 use crate::fake::{Break, Extent, Op, sample};
+use crate::network::NetworkState;
 use crate::pod::{Desired, FailureReason, InstanceState, SandboxState, ShimState};
 
 const NAMES: [&str; 2] = ["one", "two"];
@@ -20,6 +21,7 @@ enum Happening {
     Stubborn { container: usize, ignores: bool },
     KillShim,
     BreakSandbox,
+    BreakNetwork { whole: bool },
     Reboot { run_is_on_disk: bool },
     LoseProgress,
     Want(Wish),
@@ -42,6 +44,8 @@ fn extent() -> impl Strategy<Value = Extent> {
 fn fault() -> impl Strategy<Value = Break> {
     let ops = vec![
         Op::CreateSandbox,
+        Op::AttachNetwork,
+        Op::DetachNetwork,
         Op::PrepareVolumes,
         Op::CreateContainer,
         Op::StartContainer,
@@ -95,6 +99,7 @@ fn happening() -> impl Strategy<Value = Happening> {
             .prop_map(|(container, ignores)| Happening::Stubborn { container, ignores }),
         2 => Just(Happening::KillShim),
         1 => Just(Happening::BreakSandbox),
+        2 => any::<bool>().prop_map(|whole| Happening::BreakNetwork { whole }),
         1 => any::<bool>().prop_map(|run_is_on_disk| Happening::Reboot { run_is_on_disk }),
         1 => Just(Happening::LoseProgress),
         2 => wish().prop_map(Happening::Want),
@@ -131,6 +136,7 @@ fn happen(worker: &mut Worker, happening: &Happening) {
             .ignore_stop_signal(&sample::name(NAMES[*container]), *ignores),
         Happening::KillShim => worker.host.kill_shim(&uid),
         Happening::BreakSandbox => worker.host.break_sandbox(&uid),
+        Happening::BreakNetwork { whole } => worker.host.break_network(&uid, *whole),
         Happening::Reboot { run_is_on_disk } => {
             worker.host.reboot(*run_is_on_disk);
             worker.start_again();
@@ -190,12 +196,15 @@ fn is_as_wanted(worker: &Worker) {
             (SandboxState::Absent, ShimState::Absent)
         );
         assert!(observed.containers.is_empty() && !observed.volumes_present);
+        assert_eq!(observed.network, NetworkState::Absent);
         assert!(!matches!(worker.desired, Desired::Remove { .. }));
         return;
     }
     assert!(matches!(worker.desired, Desired::Run(_)));
     assert_eq!(observed.shim, ShimState::Alive);
-    let policy = worker.desired.pod().spec.restart_policy;
+    let spec = &worker.desired.pod().spec;
+    assert_eq!(observed.network.addresses().is_some(), !spec.host_network);
+    let policy = spec.restart_policy;
     for name in NAMES.map(sample::name) {
         let own: Vec<_> = observed
             .containers
@@ -215,9 +224,10 @@ proptest! {
     #[test]
     fn every_history_keeps_the_rules_and_comes_to_rest(
         restart_policy in restart_policy(),
+        host_network in any::<bool>(),
         happenings in prop::collection::vec(happening(), 1..60),
     ) {
-        let mut worker = Worker::of(restart_policy, &NAMES);
+        let mut worker = Worker::with(restart_policy, &NAMES, host_network);
         for happening in &happenings {
             happen(&mut worker, happening);
         }

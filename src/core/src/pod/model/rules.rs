@@ -106,6 +106,7 @@ impl Rules {
         let ended = self.finished || self.terminating.is_some();
         match action {
             Action::CreateSandbox { .. }
+            | Action::AttachNetwork
             | Action::PrepareVolumes
             | Action::CreateContainer { .. }
             | Action::StartContainer { .. } => assert!(!ended, "{action:?} after the end"),

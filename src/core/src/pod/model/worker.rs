@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -14,12 +15,14 @@ use serde_json::json;
 use super::rules::Rules;
 use crate::fake::{Break, Extent, FakeHost, sample};
 use crate::host::Host;
+use crate::network::PodAddresses;
 use crate::pod::{
     Action, Desired, FailureReason, Observed, Plan, PodIdentity, PodStatus, Policy, Progress, Record,
     StatusContext, plan, status,
 };
 use crate::ports::{
-    ContainerRequest, ImageHandle, LogLimits, PodContext, PodRuntime, PortResult, Records, Stored, Volumes,
+    ContainerRequest, ImageHandle, LogLimits, Network, PodContext, PodRuntime, PortResult, Records, Stored,
+    Volumes,
 };
 use crate::resources::{CgroupValues, QosClass};
 
@@ -53,7 +56,14 @@ pub struct Worker {
 impl Worker {
     /// One for a pod `web` with containers of these names.
     pub fn of(restart_policy: RestartPolicy, names: &[&str]) -> Self {
-        let spec = json!({"restartPolicy": restart_policy, "containers": testing::containers(names)});
+        Self::with(restart_policy, names, false)
+    }
+
+    /// The same, in the host's network or not.
+    pub fn with(restart_policy: RestartPolicy, names: &[&str], host_network: bool) -> Self {
+        let containers = testing::containers(names);
+        let spec =
+            json!({"restartPolicy": restart_policy, "containers": containers, "hostNetwork": host_network});
         Self::new(testing::pod("web", spec), Policy::default())
     }
 
@@ -84,7 +94,14 @@ impl Worker {
         let mut observed = now(PodRuntime::observe(&self.host, self.uid())).unwrap();
         (observed.volumes_ready, observed.volumes_present) =
             now(Volumes::observe(&self.host, self.uid())).unwrap();
+        if !self.desired.pod().spec.host_network {
+            observed.network = now(Network::observe(&self.host, self.uid(), &self.namespace())).unwrap();
+        }
         observed
+    }
+
+    fn namespace(&self) -> PathBuf {
+        self.host.network_namespace(self.uid())
     }
 
     /// The pod's status, as it follows the one given.
@@ -233,6 +250,11 @@ impl Worker {
         self.rules.recorded(&self.record);
     }
 
+    fn request(&self, name: &ContainerName, attempt: u32) -> ContainerRequest {
+        let network = self.observe().network;
+        request(name, attempt, network.addresses().unwrap_or_default())
+    }
+
     fn act(&self, action: &Action) -> PortResult<()> {
         let (host, uid) = (&self.host, self.uid());
         match action {
@@ -245,9 +267,11 @@ impl Worker {
             Action::CreateSandbox { attempt } => {
                 now(host.create_sandbox(&self.context(), &self.record.identity, *attempt))
             }
+            Action::AttachNetwork => now(host.attach(&self.context(), &self.namespace())).map(|_| ()),
+            Action::DetachNetwork => now(host.detach(uid, &self.namespace())),
             Action::PrepareVolumes => now(host.prepare(&self.context())),
             Action::CreateContainer { name, attempt } => {
-                now(host.create_container(&self.context(), &request(name, *attempt)))
+                now(host.create_container(&self.context(), &self.request(name, *attempt)))
             }
             Action::StartContainer { name, attempt } => {
                 now(host.start_container(uid, name, *attempt)).map(|_| ())
@@ -287,7 +311,7 @@ fn fresh(identity: PodIdentity, host: &FakeHost) -> Record {
     }
 }
 
-fn request(name: &ContainerName, attempt: u32) -> ContainerRequest {
+fn request(name: &ContainerName, attempt: u32, addresses: PodAddresses) -> ContainerRequest {
     ContainerRequest {
         name: name.clone(),
         attempt,
@@ -304,5 +328,6 @@ fn request(name: &ContainerName, attempt: u32) -> ContainerRequest {
             max_files: 2,
         },
         env: Vec::new(),
+        addresses,
     }
 }

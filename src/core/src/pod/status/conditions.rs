@@ -10,6 +10,7 @@ pub(super) struct Conditions<'a> {
     pub phase: PodPhase,
     pub spec: &'a PodSpec,
     pub containers: &'a [ContainerStatus],
+    /// A sandbox with its network.
     pub has_sandbox: bool,
     pub started: WallMillis,
     /// When the sandbox before this one was given up, if there was one.

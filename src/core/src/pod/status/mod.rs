@@ -77,7 +77,8 @@ pub fn status(
         phase,
         spec: &pod.spec,
         containers: &containers,
-        has_sandbox: super::instances::sandbox_is_whole(observed),
+        has_sandbox: super::instances::sandbox_is_whole(observed)
+            && (pod.spec.host_network || observed.network.addresses().is_some()),
         started: record.identity.created_at,
         sandbox_lost: record.progress.sandbox_lost,
         previous: context.previous,

@@ -6,7 +6,7 @@ use pinnace_core::pod::FailureReason;
 use pinnace_core::ports::{PodRuntime, Records};
 
 use crate::source::SourceId;
-use crate::testing::{Agent, Machine, on_host, pass, pod, recorded, settle};
+use crate::testing::{Agent, Machine, on_host, pass, pod, pod_with, recorded, settle};
 
 fn machine() -> Arc<Machine> {
     Arc::new(Machine::new())
@@ -269,4 +269,45 @@ async fn a_removal_under_way_goes_on_and_a_new_pod_of_the_name_waits_for_it() {
     assert_ne!(second.uid("web"), uid);
     assert_eq!(second.running(), ["web"]);
     assert_eq!(machine.breaches(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_is_told_by_its_addresses_which_it_keeps_under_the_next_agent_and_when_it_has_ended() {
+    let machine = Arc::new(Machine::new());
+    let agent = Agent::start(&machine);
+    let job = pod_with("job", "a:1", ", restartPolicy: Never");
+    agent.list(&[pod("web", "a:1"), job.clone()]).await;
+    let addresses = |agent: &Agent| ["web", "job"].map(|name| agent.pod(name).status.pod_ip);
+    let before = addresses(&agent);
+    assert!(before[0].is_some() && before[1].is_some() && before[0] != before[1]);
+    agent.kill().await;
+
+    let agent = Agent::start(&machine);
+    agent.list(&[pod("web", "a:1"), job]).await;
+    assert_eq!(addresses(&agent), before);
+    agent.exit("job", 0).await;
+    pass(10).await;
+    assert!(agent.pod("job").is_finished());
+    assert_eq!(addresses(&agent), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_lost_its_network_meanwhile_is_attached_again_and_what_nobody_knows_is_cleared() {
+    let machine = Arc::new(Machine::new());
+    let agent = Agent::start(&machine);
+    agent.list(&[pod("web", "a:1"), pod("gone", "a:1")]).await;
+    let (web, gone) = (agent.uid("web"), agent.uid("gone"));
+    let running = agent.pod("web").running.clone();
+    agent.kill().await;
+    machine.fake.break_network(&web, false);
+    machine.fake.leave_only_the_network(&gone);
+
+    let agent = Agent::start(&machine);
+    settle().await;
+    assert!(agent.pod("web").status.pod_ip.is_some());
+    assert_eq!(agent.pod("web").running, running, "its container goes on");
+    agent.list(&[pod("web", "a:1")]).await;
+    pass(60).await;
+    assert!(machine.fake.is_empty_of(&gone));
+    assert_eq!(agent.running(), ["web"]);
 }

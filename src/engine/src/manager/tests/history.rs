@@ -53,6 +53,7 @@ enum Happening {
     Exit { pod: usize, code: i32 },
     KillShim { pod: usize },
     BreakSandbox { pod: usize },
+    BreakNetwork { pod: usize, whole: bool },
     Stubborn(bool),
     Image(bool),
     Fail(Break),
@@ -85,6 +86,8 @@ fn directory() -> impl Strategy<Value = Directory> {
 fn fault() -> impl Strategy<Value = Break> {
     let ops = vec![
         Op::CreateSandbox,
+        Op::AttachNetwork,
+        Op::DetachNetwork,
         Op::PrepareVolumes,
         Op::CreateContainer,
         Op::StartContainer,
@@ -116,6 +119,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         4 => (0..4_usize, 0..2_i32).prop_map(|(pod, code)| Happening::Exit { pod, code }),
         1 => (0..4_usize).prop_map(|pod| Happening::KillShim { pod }),
         1 => (0..4_usize).prop_map(|pod| Happening::BreakSandbox { pod }),
+        1 => (0..4_usize, any::<bool>())
+            .prop_map(|(pod, whole)| Happening::BreakNetwork { pod, whole }),
         1 => any::<bool>().prop_map(Happening::Stubborn),
         1 => any::<bool>().prop_map(Happening::Image),
         3 => fault().prop_map(Happening::Fail),
@@ -178,6 +183,11 @@ async fn happen(agent: &Agent, machine: &Machine, happening: &Happening) {
         }
         Happening::KillShim { pod } => nth(*pod).iter().for_each(|uid| machine.fake.kill_shim(uid)),
         Happening::BreakSandbox { pod } => nth(*pod).iter().for_each(|uid| machine.fake.break_sandbox(uid)),
+        Happening::BreakNetwork { pod, whole } => {
+            nth(*pod)
+                .iter()
+                .for_each(|uid| machine.fake.break_network(uid, *whole));
+        }
         Happening::Stubborn(ignores) => machine.fake.ignore_stop_signal(&container, *ignores),
         Happening::Image(present) => {
             machine.fake.set_image("example.com/a:1", *present);
@@ -237,6 +247,7 @@ async fn comes_to_rest(agent: &Agent, machine: &Machine, wanted: Directory) {
                 "{name}: {:?}",
                 agent.pod(name).status
             );
+            assert!(agent.pod(name).status.pod_ip.is_some(), "{name} has no address");
             let image = &agent.pod(name).pod.spec.containers[0].image;
             assert_eq!(*image, format!("example.com/a:{version}"));
         }
