@@ -114,7 +114,7 @@ fn is_kept(request: &LinkRequest<'_>, link: &Link, pod: &mut Socket) -> Result<b
 }
 
 fn open_within(path: &Path) -> Result<Socket, NetError> {
-    Ok(namespace::within(path, socket)??)
+    Ok(namespace::visit(path, socket)??)
 }
 
 /// The same, where a link of the pod is to be made: it must not be kept from IPv6 by what the host's own interfaces
@@ -127,7 +127,7 @@ fn open_pod(request: &LinkRequest<'_>) -> Result<Socket, NetError> {
         }
         socket()
     };
-    Ok(namespace::within(request.namespace, open)??)
+    Ok(namespace::visit(request.namespace, open)??)
 }
 
 fn is_pair(pod: &mut Socket, link: &Link) -> Result<bool, NetError> {

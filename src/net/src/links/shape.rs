@@ -76,7 +76,7 @@ pub(crate) fn shape(shape: Shape, link: &str, pod: &Path) -> Result<(), NetError
     if let Some(bits) = shape.egress_bits {
         let host = find_link(&mut socket()?, Wanted::Name(link))?;
         let peer = host.map_or(0, |host| host.peer);
-        bucket(&mut namespace::within(pod, socket)??, Wanted::Index(peer), bits)?;
+        bucket(&mut namespace::visit(pod, socket)??, Wanted::Index(peer), bits)?;
     }
     Ok(())
 }
