@@ -11,9 +11,11 @@
 //! elements only.
 
 mod addresses;
+mod inputs;
 mod tables;
 
 pub use addresses::{ClusterDns, NetworkState, PodAddresses};
+pub use inputs::{NamespaceLabels, PodOnNetwork, ServiceAllocations, ServiceName, ServiceRanges};
 pub use tables::{
     Allowed, Direction, Endpoint, NameRecord, NameTable, PolicyTable, PortEntry, ServiceEntry, ServiceForm,
     ServiceTable,
