@@ -29,6 +29,14 @@ fn a_pod_gets_one_address_of_each_range_and_keeps_them() {
 }
 
 #[test]
+fn the_first_range_is_that_of_the_first_address() {
+    let directory = tempfile::tempdir().unwrap();
+    let leases = leases(directory.path(), &["fd00::/64", "10.244.0.0/24"]);
+    let addresses = leases.acquire(&uid(1)).unwrap().list();
+    assert!(addresses[0].is_ipv6() && addresses[1].is_ipv4(), "{addresses:?}");
+}
+
+#[test]
 fn an_address_rests_after_it_was_given_back() {
     let directory = tempfile::tempdir().unwrap();
     let mut seen = std::collections::BTreeSet::new();

@@ -136,3 +136,21 @@ fn way(message: &Received) -> Way {
         prefix: message.payload.get(1).copied().unwrap_or(0),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(payload in proptest::collection::vec(any::<u8>(), 0..256)) {
+            let message = Received { kind: libc::RTM_NEWLINK, payload };
+            if let Some(link) = Link::of(&message) {
+                prop_assert!(link.name.len() <= message.payload.len());
+            }
+            way(&message);
+        }
+    }
+}
