@@ -15,7 +15,7 @@ use std::time::Duration;
 use pinnace_api::pod::{MountPropagation, PullPolicy};
 use pinnace_api::{Bytes, ContainerName, Pod, PodUid};
 
-use crate::network::PodAddresses;
+use crate::network::{PodAddresses, ServiceAllocations};
 use crate::node::NodeRecord;
 use crate::pod::{Exit, FailureReason, Observed, PodIdentity, Progress};
 use crate::resources::{CgroupValues, QosClass};
@@ -284,7 +284,21 @@ pub enum StoredNode {
     },
 }
 
-/// Records of the pods, and of the node.
+/// What was given to the Services, as the store found it.
+#[derive(Debug)]
+pub enum StoredServices {
+    /// Whole; empty where nothing was given yet.
+    Whole(ServiceAllocations),
+    /// Set aside as damaged; where it went and why.
+    Damaged {
+        /// Where the file lies now.
+        set_aside: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// Records of the pods, of the node, and of what it gave to Services.
 pub trait Records: Send + Sync + 'static {
     /// All records; damaged ones are set aside and reported.
     fn load(&self) -> impl Future<Output = PortResult<Vec<Stored>>> + Send;
@@ -301,6 +315,10 @@ pub trait Records: Send + Sync + 'static {
     fn load_node(&self) -> impl Future<Output = PortResult<StoredNode>> + Send;
     /// Writes it durably, as an identity.
     fn save_node(&self, record: &NodeRecord) -> impl Future<Output = PortResult<()>> + Send;
+    /// What was given to the Services; a damaged record is set aside and reported.
+    fn load_services(&self) -> impl Future<Output = PortResult<StoredServices>> + Send;
+    /// Writes it durably, as an identity.
+    fn save_services(&self, given: &ServiceAllocations) -> impl Future<Output = PortResult<()>> + Send;
 }
 
 /// How many pods are in each phase, for [`Telemetry::pod_phases`].

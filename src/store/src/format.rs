@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::error::FormatError;
 
 /// The version that this release reads and writes.
-const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 const EXTENSION: &str = ".json";
 
 #[derive(Deserialize)]
@@ -55,7 +55,7 @@ pub(crate) fn read_node(bytes: &[u8]) -> Result<NodeRecord, FormatError> {
     read(bytes)
 }
 
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FormatError> {
+pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FormatError> {
     let versioned: Versioned = serde_json::from_slice(bytes).map_err(FormatError::Json)?;
     if versioned.version != u64::from(VERSION) {
         return Err(FormatError::Version {

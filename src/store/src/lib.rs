@@ -1,8 +1,9 @@
-//! What must last: the records of the pods and of the node.
+//! What must last: the records of the pods, of the node, and of what it gave to Services.
 //!
 //! ```text
 //! <state>/pods/<uid>.json           identity   synced, renamed, directory synced: survives everything
 //! <state>/node.json                 node       likewise: taints, evictions, a drain under way
+//! <state>/services.json             Services   likewise: addresses and ports that they were given
 //! <run>/pods/<uid>/progress.json    progress   renamed into place: survives the agent, not a reboot
 //! <state>/damaged/<name>.<n>        what could not be read, set aside, with <name>.<n>.why beside it
 //! ```
@@ -15,5 +16,6 @@ mod error;
 mod format;
 mod node;
 mod records;
+mod services;
 
 pub use records::RecordStore;

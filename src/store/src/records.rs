@@ -4,9 +4,10 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use pinnace_api::PodUid;
+use pinnace_core::network::ServiceAllocations;
 use pinnace_core::node::NodeRecord;
 use pinnace_core::pod::{PodIdentity, Progress};
-use pinnace_core::ports::{PortError, PortResult, Records, Stored, StoredNode};
+use pinnace_core::ports::{PortError, PortResult, Records, Stored, StoredNode, StoredServices};
 use pinnace_sys::{Doing, Layout, SysError, SysResult, file};
 use serde::Serialize;
 
@@ -276,6 +277,20 @@ impl Records for RecordStore {
         let (object, record) = (shown(&self.node_path()), record.clone());
         self.aside("save the node's record", object, move |store| {
             store.write_node(&record)
+        })
+        .await
+    }
+
+    async fn load_services(&self) -> PortResult<StoredServices> {
+        let object = shown(&self.services_path());
+        self.aside("load the services' record", object, Self::read_services)
+            .await
+    }
+
+    async fn save_services(&self, given: &ServiceAllocations) -> PortResult<()> {
+        let (object, given) = (shown(&self.services_path()), given.clone());
+        self.aside("save the services' record", object, move |store| {
+            store.write_services(&given)
         })
         .await
     }

@@ -167,6 +167,11 @@ impl FakeHost {
         self.lock().node_damaged = true;
     }
 
+    /// The record of what was given to Services is damaged.
+    pub fn damage_services(&self) {
+        self.lock().given_damaged = true;
+    }
+
     /// The wall clock is set forward; time itself goes on as before.
     pub fn set_wall_forward(&self, millis: u64) {
         self.change(|state| state.now.wall.0 = state.now.wall.0.saturating_add(millis));

@@ -26,7 +26,7 @@ pub enum Op {
     SaveNode,
     ApplyServices,
     ApplyPolicies,
-    SaveAllocation,
+    SaveServices,
 }
 
 impl Op {
@@ -51,7 +51,7 @@ impl Op {
             Op::SaveNode => "save the record of",
             Op::ApplyServices => "apply the services of",
             Op::ApplyPolicies => "apply the network policies of",
-            Op::SaveAllocation => "save the allocation of",
+            Op::SaveServices => "save the record of",
         }
     }
 }

@@ -6,9 +6,10 @@ use pinnace_api::PodUid;
 
 use super::faults::{Extent, Op};
 use super::{Call, FakeHost};
+use crate::network::ServiceAllocations;
 use crate::node::NodeRecord;
 use crate::pod::{PodIdentity, Progress};
-use crate::ports::{PortResult, Records, Stored, StoredNode};
+use crate::ports::{PortResult, Records, Stored, StoredNode, StoredServices};
 
 fn on_pod(op: Op, uid: &PodUid) -> Call {
     Call {
@@ -90,6 +91,32 @@ impl Records for FakeHost {
         self.call(call, |state, extent| {
             if extent == Extent::Whole {
                 state.node = Some(record.clone());
+            }
+            Ok(())
+        })
+    }
+
+    async fn load_services(&self) -> PortResult<StoredServices> {
+        let mut state = self.lock();
+        if std::mem::take(&mut state.given_damaged) {
+            state.given.clear();
+            return Ok(StoredServices::Damaged {
+                set_aside: PathBuf::from("/set-aside/services"),
+                why: "damaged by order".to_owned(),
+            });
+        }
+        Ok(StoredServices::Whole(state.given.clone()))
+    }
+
+    async fn save_services(&self, given: &ServiceAllocations) -> PortResult<()> {
+        let call = Call {
+            op: Op::SaveServices,
+            uid: None,
+            container: None,
+        };
+        self.call(call, |state, extent| {
+            if extent == Extent::Whole {
+                state.given = given.clone();
             }
             Ok(())
         })

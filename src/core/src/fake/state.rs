@@ -7,7 +7,7 @@ use pinnace_api::{ContainerName, PodUid};
 
 use super::Call;
 use super::faults::Faults;
-use crate::network::{NameTable, NetworkState, PolicyTable, ServiceTable};
+use crate::network::{NameTable, NetworkState, PolicyTable, ServiceAllocations, ServiceTable};
 use crate::node::NodeRecord;
 use crate::pod::{Exit, InstanceState, PodIdentity, Progress, SandboxState, ShimState};
 use crate::time::{Now, WallMillis};
@@ -36,6 +36,8 @@ pub(super) struct State {
     /// Addresses that were given so far; none is given twice.
     pub addresses: u32,
     pub services: Option<ServiceTable>,
+    pub given: ServiceAllocations,
+    pub given_damaged: bool,
     pub policies: Option<PolicyTable>,
     pub names: Option<NameTable>,
 }

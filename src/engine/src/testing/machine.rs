@@ -11,12 +11,14 @@ use pinnace_api::pod::PullPolicy;
 use pinnace_api::{Bytes, ContainerName, Namespace, ObjectName, PodUid};
 use pinnace_core::fake::FakeHost;
 use pinnace_core::host::Host;
-use pinnace_core::network::{NameTable, NetworkState, PodAddresses, PolicyTable, ServiceTable};
+use pinnace_core::network::{
+    NameTable, NetworkState, PodAddresses, PolicyTable, ServiceAllocations, ServiceTable,
+};
 use pinnace_core::node::NodeRecord;
 use pinnace_core::pod::{Exit, Observed, PodIdentity, Progress};
 use pinnace_core::ports::{
     BindMount, ContainerRequest, ImageHandle, Images, Names, Network, NoTelemetry, PodContext, PodRuntime,
-    PortResult, Records, Stored, StoredNode, Volumes,
+    PortResult, Records, Stored, StoredNode, StoredServices, Volumes,
 };
 use pinnace_core::time::{BootId, Now};
 use tokio::sync::Notify;
@@ -370,6 +372,16 @@ impl Records for Machine {
         self.moment("save_node").await;
         let done = self.fake.save_node(record).await;
         self.moment("save_node").await;
+        done
+    }
+    async fn load_services(&self) -> PortResult<StoredServices> {
+        self.moment("load_services").await;
+        self.fake.load_services().await
+    }
+    async fn save_services(&self, given: &ServiceAllocations) -> PortResult<()> {
+        self.moment("save_services").await;
+        let done = self.fake.save_services(given).await;
+        self.moment("save_services").await;
         done
     }
 }
