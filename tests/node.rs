@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -14,6 +15,14 @@ use serde_json::Value;
 use crate::images;
 use crate::leaks::{Traces, cgroup_folder};
 use crate::wait::wait_for;
+
+/// An address of the loopback network that no other node has, so that nobody takes its port between two agents.
+fn own_address() -> SocketAddr {
+    static NODES: AtomicU8 = AtomicU8::new(0);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let node = 2 + NODES.fetch_add(1, Ordering::Relaxed);
+    SocketAddr::from((Ipv4Addr::new(127, high, low, node), 19_100))
+}
 
 /// A node; its pods are drained and its traces removed when it is dropped.
 pub struct Node {
@@ -34,12 +43,10 @@ impl Node {
             .prefix("pinnace-test.")
             .tempdir_in("/tmp")
             .unwrap();
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let metrics = free.local_addr().unwrap();
         let node = Self {
             root,
             agent: None,
-            metrics,
+            metrics: own_address(),
         };
         for folder in [
             "etc/pinnace/manifests",

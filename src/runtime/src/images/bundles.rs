@@ -12,8 +12,8 @@ use pinnace_sys::file::{read_limited, write_durable};
 
 use super::error::{ImageError, ImageResult};
 use super::import::{ImportProgress, Imported};
-use super::snapshot::chain;
 use super::store::ImageStore;
+use crate::error::chain;
 
 const MAX_BUNDLES: usize = 10_000;
 const MAX_STATE_BYTES: u64 = 64 << 20;

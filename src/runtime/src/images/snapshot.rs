@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use pinnace_sys::file::read_limited;
 
+use crate::error::chain;
+
 use super::blobs::read_document;
 use super::config::{ImageConfig, MAX_CONFIG_BYTES};
 use super::digest::Digest;
@@ -275,16 +277,4 @@ fn wrong_platform(found: &str) -> ImageError {
         found: found.trim().chars().take(100).collect(),
         here: platform::here(),
     }
-}
-
-/// An error with its causes as one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

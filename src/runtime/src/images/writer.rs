@@ -16,11 +16,13 @@ use std::path::{Path, PathBuf};
 use pinnace_sys::file::{LockFile, lock_exclusive, read_limited, remove_file, sync_directory, write_durable};
 use pinnace_sys::tree::remove_tree;
 
+use crate::error::chain;
+
 use super::blobs::StagedBlob;
 use super::digest::Digest;
 use super::error::{ImageError, ImageResult};
 use super::paths::Paths;
-use super::snapshot::{self, load, read_index};
+use super::snapshot::{load, read_index};
 use super::spec::{BlobRef, Descriptor, Index, MAX_MANIFEST_BYTES, parse_index};
 
 const MAX_JOURNAL_BYTES: u64 = 16 << 20;
@@ -94,7 +96,7 @@ impl<'a> Writer<'a> {
             Err(ImageError::Document { path, source }) => {
                 let aside = path.with_extension("json.damaged");
                 tracing::error!(
-                    path = %path.display(), set_aside = %aside.display(), error = %snapshot::chain(&source),
+                    path = %path.display(), set_aside = %aside.display(), error = %chain(&source),
                     "the index of the image store is damaged and is set aside; its images must be imported again"
                 );
                 // What it doubts cannot be told from what the lost index named.
@@ -319,7 +321,7 @@ impl Drop for Writer<'_> {
     /// An import that failed leaves nothing behind; what cannot be removed now, the next writer removes.
     fn drop(&mut self) {
         if let Err(error) = self.clear_staging() {
-            tracing::warn!(error = %snapshot::chain(&error), "the image store's staging directory cannot be cleared");
+            tracing::warn!(error = %chain(&error), "the image store's staging directory cannot be cleared");
         }
     }
 }

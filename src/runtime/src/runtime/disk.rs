@@ -54,8 +54,18 @@ pub(super) struct Measured {
     attempt: u32,
     ended: Instant,
     took: Duration,
-    /// `None` where it was given up or failed.
-    found: Option<TreeUse>,
+    found: Found,
+}
+
+/// What a measurement found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// It was given up or failed, or nothing is there.
+    Unknown,
+    /// All of it.
+    Counted(TreeUse),
+    /// More entries or deeper directories than are counted, which no honest container has: past every limit.
+    TooMuch,
 }
 
 impl Measured {
@@ -95,7 +105,11 @@ impl<I: ImageRoots> Runtime<I> {
         let known = pod.known();
         let measured = known.disks.iter();
         measured
-            .filter_map(|(name, disk)| Some((name.clone(), Bytes(disk.found?.bytes))))
+            .filter_map(|(name, disk)| match disk.found {
+                Found::Unknown => None,
+                Found::Counted(found) => Some((name.clone(), Bytes(found.bytes))),
+                Found::TooMuch => Some((name.clone(), Bytes(u64::MAX))),
+            })
             .collect()
     }
 
@@ -128,7 +142,7 @@ impl<I> Runtime<I> {
             let known = pod.known();
             let measured = known.disks.get(&running.container.name);
             let of_this = measured.filter(|measured| measured.attempt == running.container.attempt);
-            if let Some(found) = of_this.and_then(|measured| measured.found) {
+            if let Some(Found::Counted(found)) = of_this.map(|measured| measured.found) {
                 all.push(ContainerDisk {
                     id: running.container.id.clone(),
                     used: Bytes(found.bytes),
@@ -171,9 +185,13 @@ impl<I> Inner<I> {
     fn measure(&self, target: &Target) {
         let began = Instant::now();
         let found = measure(&target.layer, &target.logs).unwrap_or_else(|error| {
+            let found = match error.kind() {
+                std::io::ErrorKind::FileTooLarge => Found::TooMuch,
+                _ => Found::Unknown,
+            };
             let error = chain(&error);
             tracing::debug!(uid = %target.uid, container = %target.name, error, "a container's disk was not measured");
-            None
+            found
         });
         let measured = Measured {
             attempt: target.attempt,
@@ -193,8 +211,8 @@ impl<I> Inner<I> {
     }
 }
 
-/// Measures a layer and its logs; `None` where the layer is not there.
-fn measure(layer: &Path, logs: &Path) -> SysResult<Option<TreeUse>> {
+/// Measures a layer and its logs; unknown where the layer is not there.
+fn measure(layer: &Path, logs: &Path) -> SysResult<Found> {
     let began = Instant::now();
     let mut last = began;
     let mut pace = || {
@@ -203,10 +221,10 @@ fn measure(layer: &Path, logs: &Path) -> SysResult<Option<TreeUse>> {
         began.elapsed() < WALK_LIMIT
     };
     let Some(layer) = unless_absent(tree_use(layer, &mut pace))? else {
-        return Ok(None);
+        return Ok(Found::Unknown);
     };
     let logs = unless_absent(tree_use(logs, &mut pace))?.unwrap_or_default();
-    Ok(Some(TreeUse {
+    Ok(Found::Counted(TreeUse {
         bytes: layer.bytes.saturating_add(logs.bytes),
         inodes: layer.inodes.saturating_add(logs.inodes),
     }))
@@ -240,19 +258,26 @@ fn device_of(path: &Path) -> Arc<str> {
 mod tests {
     use super::*;
 
+    fn counted(layer: &Path, logs: &Path) -> TreeUse {
+        match measure(layer, logs).unwrap() {
+            Found::Counted(found) => found,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn layer_and_logs_are_counted_together_and_absent_ones_are_not_there() {
         let dir = tempfile::tempdir().unwrap();
         let (layer, logs) = (dir.path().join("upper"), dir.path().join("logs"));
-        assert_eq!(measure(&layer, &logs).unwrap(), None);
+        assert_eq!(measure(&layer, &logs).unwrap(), Found::Unknown);
         std::fs::create_dir(&layer).unwrap();
         std::fs::write(layer.join("file"), vec![1; 100_000]).unwrap();
-        let alone = measure(&layer, &logs).unwrap().unwrap();
+        let alone = counted(&layer, &logs);
         assert_eq!(alone.inodes, 2);
         assert!((100_000..300_000).contains(&alone.bytes), "{alone:?}");
         std::fs::create_dir(&logs).unwrap();
         std::fs::write(logs.join("0.log"), vec![1; 100_000]).unwrap();
-        let both = measure(&layer, &logs).unwrap().unwrap();
+        let both = counted(&layer, &logs);
         assert_eq!(both.inodes, 4);
         assert!(both.bytes >= alone.bytes + 100_000, "{both:?}");
     }
@@ -263,7 +288,7 @@ mod tests {
             attempt: 0,
             ended: Instant::now().checked_sub(Duration::from_secs(ago)).unwrap(),
             took: Duration::from_secs(took),
-            found: None,
+            found: Found::Unknown,
         };
         assert!(!measured(59, 0).is_stale(0, INTERVAL));
         assert!(measured(61, 0).is_stale(0, INTERVAL));

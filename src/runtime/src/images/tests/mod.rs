@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 
 use pinnace_sys::Layout;
 
-use super::snapshot::chain;
 use super::{Digest, ImageError, ImageResult, ImageStore, Imported};
+use crate::error::chain;
 use tarball::Tarball;
 
 /// A store under a root of its own.

@@ -3,7 +3,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use super::*;
-use crate::images::snapshot::chain;
+use crate::error::chain;
 use crate::images::tests::tarball::{Header, Tarball};
 
 /// Directories for a layer and for one below it.
