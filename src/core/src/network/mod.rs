@@ -11,11 +11,19 @@
 //! elements only.
 
 mod addresses;
+mod allocate;
 mod inputs;
+mod policies;
+mod services;
 mod tables;
+#[cfg(test)]
+mod testing;
 
 pub use addresses::{ClusterDns, NetworkState, PodAddresses};
+pub use allocate::{Allocated, AllocationProblem, allocate};
 pub use inputs::{NamespaceLabels, PodOnNetwork, ServiceAllocations, ServiceName, ServiceRanges};
+pub use policies::policy_table;
+pub use services::service_table;
 pub use tables::{
     Allowed, Direction, Endpoint, NameRecord, NameTable, PolicyTable, PortEntry, ServiceEntry, ServiceForm,
     ServiceTable,
