@@ -1,7 +1,11 @@
 //! What a node has on the host, found by its root alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::network::Place;
 
 /// Folders of the node in every cgroup hierarchy, those of its own included, which are there as long as a pod is.
 pub fn cgroup_folders(root: &Path) -> Vec<PathBuf> {
@@ -21,8 +25,12 @@ pub struct Traces {
     pub cgroups: BTreeSet<PathBuf>,
     /// Command lines of processes that name the root, or that run in one of the cgroups.
     pub processes: BTreeSet<String>,
-    /// Files and folders of pods.
+    /// Files and folders of pods, leases of their addresses among them.
     pub files: BTreeSet<PathBuf>,
+    /// Interfaces of pods, those that are about to go among them.
+    pub links: BTreeSet<String>,
+    /// Elements of the node's rules that are of a pod: its UID with how many there are.
+    pub elements: BTreeMap<String, usize>,
 }
 
 impl Traces {
@@ -42,6 +50,7 @@ impl Traces {
             "var/lib/pinnace/volumes",
             "var/lib/pinnace/writable",
             "var/lib/pinnace/pods",
+            "run/pinnace/network/leases",
         ];
         let files = files
             .iter()
@@ -52,13 +61,56 @@ impl Traces {
             cgroups: cgroups(root),
             processes: processes(root_text),
             files,
+            ..Self::default()
         }
+    }
+
+    /// Looks at a host's network too.
+    pub fn add_network(&mut self, root: &Path, place: &Place) {
+        let tag = pinnace_sys::Layout::new(root).tag();
+        let alias = format!("alias pinnace {tag} ");
+        let links = place.run("ip -o link show");
+        self.links = links
+            .lines()
+            .filter(|line| line.contains(&alias))
+            .map(str::to_owned)
+            .collect();
+        self.elements = elements(place, &rule_table(root));
     }
 
     /// Nothing at all.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// The name of the node's rule table, of family `inet`.
+pub fn rule_table(root: &Path) -> String {
+    format!("pinnace-{}", pinnace_sys::Layout::new(root).tag())
+}
+
+/// The commented elements of all sets and maps, counted by comment.
+fn elements(place: &Place, table: &str) -> BTreeMap<String, usize> {
+    let mut found = BTreeMap::new();
+    if !place
+        .run("nft list tables")
+        .lines()
+        .any(|line| line == format!("table inet {table}"))
+    {
+        return found;
+    }
+    let listed = place.run(&format!("nft -j list table inet {table}"));
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let sets = listed["nftables"].as_array().unwrap().iter();
+    let sets = sets.filter_map(|item| item.get("set").or_else(|| item.get("map")));
+    for element in sets.flat_map(|set| set["elem"].as_array().into_iter().flatten()) {
+        // Of a map, an element is a pair of key and value.
+        let element = element.as_array().map_or(element, |pair| &pair[0]);
+        if let Some(comment) = element["elem"]["comment"].as_str() {
+            *found.entry(comment.to_owned()).or_default() += 1;
+        }
+    }
+    found
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {

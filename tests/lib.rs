@@ -10,10 +10,12 @@
     reason = "a test ends where it finds a fault"
 )]
 
+pub mod dns;
 pub mod http;
 pub mod images;
 pub mod leaks;
 pub mod manifest;
+pub mod network;
 pub mod node;
 pub mod process;
 pub mod sample;

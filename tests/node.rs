@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -14,7 +14,11 @@ use serde_json::Value;
 
 use crate::images;
 use crate::leaks::{Traces, cgroup_folder};
+use crate::network::{Host, Place};
 use crate::wait::wait_for;
+
+/// Where an agent on a host of its own answers Prometheus: its default.
+pub const METRICS_PORT: u16 = 9100;
 
 /// An address of the loopback network that no other node has, so that nobody takes its port between two agents.
 fn own_address() -> SocketAddr {
@@ -28,6 +32,10 @@ fn own_address() -> SocketAddr {
 pub struct Node {
     root: tempfile::TempDir,
     agent: Option<Child>,
+    /// Where its agent runs, if not in the machine's own network.
+    place: Option<Place>,
+    /// Where its agent listens for Prometheus.
+    listen: String,
     /// Where its agent answers Prometheus.
     pub metrics: SocketAddr,
 }
@@ -35,6 +43,29 @@ pub struct Node {
 impl Node {
     /// A node that has the tests' image and no manifest; its agent is not started yet.
     pub fn new() -> Self {
+        let metrics = own_address();
+        Self::made(None, metrics.to_string(), metrics)
+    }
+
+    /// The same on a host with a network of its own, where the node's pods have theirs.
+    pub fn on(host: &Host) -> Self {
+        Self::on_port(host, METRICS_PORT)
+    }
+
+    /// The same with its metrics on another port: a second one on the same host.
+    pub fn on_port(host: &Host, port: u16) -> Self {
+        let metrics = SocketAddr::from(([127, 0, 0, 1], port));
+        Self::made(Some(host.place.clone()), format!("[::]:{port}"), metrics)
+    }
+
+    /// One whose agent is ready.
+    pub fn started_on(host: &Host) -> Self {
+        let mut node = Self::on(host);
+        node.start();
+        node
+    }
+
+    fn made(place: Option<Place>, listen: String, metrics: SocketAddr) -> Self {
         assert!(
             nix::unistd::geteuid().is_root(),
             "the tests run real containers and need root"
@@ -46,7 +77,9 @@ impl Node {
         let node = Self {
             root,
             agent: None,
-            metrics: own_address(),
+            place,
+            listen,
+            metrics,
         };
         for folder in [
             "etc/pinnace/manifests",
@@ -99,21 +132,13 @@ impl Node {
             .append(true)
             .open(self.path("agent.log"))
             .unwrap();
-        let agent = self
-            .command(&[
-                "agent",
-                "--log-level",
-                "debug",
-                "--metrics-listen",
-                &self.metrics.to_string(),
-            ])
+        let mut agent = self.command(&["agent", "--log-level", "debug", "--metrics-listen", &self.listen]);
+        agent
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.agent = Some(agent);
+            .stderr(log);
+        self.agent = Some(self.there(move || agent.spawn().unwrap()));
     }
 
     /// Waits until `/readyz` answers 200.
@@ -127,6 +152,14 @@ impl Node {
             );
             (self.get("/readyz")?.0 == 200).then_some(())
         });
+    }
+
+    /// Does the work in the network that the agent is in.
+    fn there<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        match &self.place {
+            Some(place) => place.within(work),
+            None => work(),
+        }
     }
 
     /// The agent's process.
@@ -291,9 +324,40 @@ impl Node {
         panic!("no cgroup of container {id}");
     }
 
+    /// The pod's network, of a pod with one container.
+    #[track_caller]
+    pub fn place(&self, pod: &str) -> Place {
+        let name = self.wait_running(pod)["spec"]["containers"][0]["name"].clone();
+        Place::of(format!("/proc/{}/ns/net", self.pid(pod, name.as_str().unwrap())))
+    }
+
+    /// The addresses of a running pod, in the order of `podIPs`.
+    #[track_caller]
+    pub fn addresses(&self, pod: &str) -> Vec<IpAddr> {
+        let pod = self.wait_running(pod);
+        let addresses = pod["status"]["podIPs"].as_array().into_iter().flatten();
+        addresses
+            .map(|one| one["ip"].as_str().unwrap().parse().unwrap())
+            .collect()
+    }
+
+    /// A Service's addresses, once it has them.
+    #[track_caller]
+    pub fn service_addresses(&self, name: &str) -> Vec<IpAddr> {
+        wait_for(&format!("the addresses of Service {name}"), || {
+            let output = self.pinnace(&["get", "services", "-o", "json"]);
+            let list: Value = serde_json::from_slice(&output.stdout).ok()?;
+            let items = list["items"].as_array()?;
+            let found = items.iter().find(|one| one["metadata"]["name"] == name)?;
+            let addresses = found["spec"]["clusterIPs"].as_array()?.iter();
+            addresses.map(|one| one.as_str()?.parse().ok()).collect()
+        })
+    }
+
     /// Status code and body of a path on the metrics address; `None` where nobody answers.
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
-        let mut stream = TcpStream::connect_timeout(&self.metrics, Duration::from_secs(5)).ok()?;
+        let connect = || TcpStream::connect_timeout(&self.metrics, Duration::from_secs(5));
+        let mut stream = self.there(connect).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
         write!(
             stream,
@@ -321,17 +385,25 @@ impl Node {
         self.prints(&["get", "events"])
     }
 
+    /// What it has on the host now.
+    pub fn traces(&self) -> Traces {
+        let mut traces = Traces::of(self.root());
+        if let Some(place) = &self.place {
+            traces.add_network(self.root(), place);
+        }
+        traces
+    }
+
     /// Ends all pods; nothing of them may be left.
     #[track_caller]
     pub fn drain_and_find_nothing(&mut self) {
         self.prints(&["drain", "--all", "--grace-period", "0", "--timeout", "60s"]);
         self.end_agent(Signal::SIGTERM);
-        let root = self.root().to_owned();
-        let mut left = Traces::of(&root);
+        let mut left = self.traces();
         let begun = std::time::Instant::now();
         while !left.is_empty() && begun.elapsed() < Duration::from_secs(10) {
             std::thread::park_timeout(Duration::from_millis(20));
-            left = Traces::of(&root);
+            left = self.traces();
         }
         assert!(left.is_empty(), "left behind: {left:#?}\n{}", self.agent_log());
     }
@@ -353,7 +425,7 @@ impl Default for Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        if self.agent.is_none() && Traces::of(self.root()).is_empty() {
+        if self.agent.is_none() && self.traces().is_empty() {
             return;
         }
         if self.agent.is_none() {

@@ -52,3 +52,49 @@ pub fn with_out(mut object: Value, folder: &std::path::Path) -> Value {
     spec["containers"][0]["volumeMounts"] = json!([{"name": "out", "mountPath": "/out"}]);
     object
 }
+
+/// Gives the pod labels: `app` with this value.
+#[must_use]
+pub fn labelled(mut pod: Value, app: &str) -> Value {
+    pod["metadata"]["labels"] = json!({"app": app});
+    pod
+}
+
+/// Gives the pod's container ports.
+#[must_use]
+pub fn with_ports(mut pod: Value, ports: Value) -> Value {
+    pod["spec"]["containers"][0]["ports"] = ports;
+    pod
+}
+
+/// A Service of both families where the node has them, for pods with this label `app`: port 80 by TCP and UDP,
+/// which leads to 8080.
+pub fn service(name: &str, app: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name},
+        "spec": {
+            "selector": {"app": app},
+            "ipFamilyPolicy": "PreferDualStack",
+            "ports": [
+                {"name": "tcp", "port": 80, "targetPort": 8080},
+                {"name": "udp", "port": 80, "targetPort": 8080, "protocol": "UDP"},
+            ],
+        },
+    })
+}
+
+/// A NetworkPolicy for pods with this label `app`, with these rules.
+pub fn policy(name: &str, app: &str, rules: &Value) -> Value {
+    let mut policy = json!({
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": name},
+        "spec": {"podSelector": {"matchLabels": {"app": app}}},
+    });
+    for (key, value) in rules.as_object().into_iter().flatten() {
+        policy["spec"][key.as_str()] = value.clone();
+    }
+    policy
+}
