@@ -70,6 +70,16 @@ impl<'b> Books<'b> {
         }
     }
 
+    /// What a Service had, without what others were given of it.
+    pub(super) fn left_of(&self, name: &ServiceName, had: &ServiceAllocation) -> ServiceAllocation {
+        let mut left = had.clone();
+        left.cluster_ips
+            .retain(|address| self.addresses.get(address).is_none_or(|holder| *holder == name));
+        left.node_ports
+            .retain(|_, number| self.ports.get(number).is_none_or(|holder| *holder == name));
+        left
+    }
+
     fn holder_of_address(&self, address: IpAddr, name: &ServiceName) -> Option<&ServiceName> {
         let holders = [self.addresses.get(&address), self.kept_addresses.get(&address)];
         holders

@@ -26,8 +26,11 @@ pub(super) use families::families;
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Allocated {
-    /// Every Service that can be served, those without addresses too; to be recorded before it is served.
+    /// Every Service that can be served, those without addresses too.
     pub allocations: ServiceAllocations,
+    /// What is to be recorded before any of them is served: the same, and what the others had; until their
+    /// manifests are put right, nobody else is given it, but for what they ask to change.
+    pub record: ServiceAllocations,
     /// Why the others cannot.
     pub problems: Vec<AllocationProblem>,
 }
@@ -50,7 +53,7 @@ pub(super) struct Refusal {
     message: String,
 }
 
-/// Gives every Service what it needs; `before` is what was given last time, out of the record.
+/// Gives every Service what it needs; `before` is the record of the last time.
 pub fn allocate<'s>(
     services: impl IntoIterator<Item = &'s Service>,
     before: &ServiceAllocations,
@@ -81,6 +84,17 @@ pub fn allocate<'s>(
             }),
         }
     }
+    for problem in &allocated.problems {
+        let name = &problem.service;
+        let had = before
+            .get(name)
+            .map(|had| (name.clone(), books.left_of(name, had)));
+        allocated.record.extend(had);
+    }
+    let given = allocated.allocations.iter();
+    allocated
+        .record
+        .extend(given.map(|(name, given)| (name.clone(), given.clone())));
     allocated
         .problems
         .sort_by(|one, other| one.service.cmp(&other.service));

@@ -212,6 +212,15 @@ fn what_a_service_has_it_keeps_and_nobody_else_is_given_it() {
             .1
             .ends_with("provided IP is already allocated, to Service default/old")
     );
+    // While it is refused for another wish, what it had stays its own.
+    let outside = json!({"type": "NodePort", "ports": [{"port": 80, "nodePort": 80}]});
+    let wrong = allocate(
+        &[one("old", outside), services[1].clone()],
+        &free.record,
+        &ranges(),
+    );
+    assert_eq!((wrong.allocations.len(), wrong.problems.len()), (0, 2));
+    assert_eq!(wrong.record, free.record);
     // Once the holder is gone, or asks for something else, it is free.
     let gone = allocate(&services[1..], &free.allocations, &ranges());
     assert_eq!(of(&gone, "new").cluster_ips, [address]);
@@ -364,8 +373,9 @@ proptest! {
                     }
                 }
             }
-            prop_assert_eq!(&allocate(&services, &after.allocations, &ranges), &after);
-            before = after.allocations;
+            let again = allocate(&services, &after.record, &ranges);
+            prop_assert_eq!((&again.allocations, &again.record), (&after.allocations, &after.record));
+            before = after.record;
         }
     }
 }

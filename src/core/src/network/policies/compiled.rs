@@ -182,27 +182,22 @@ impl Side {
 
 /// The peers of one rule.
 struct Peers<'w> {
+    world: &'w World<'w>,
     family: IpFamily,
     ranges: Vec<Range>,
-    /// Those that are pods of this node.
-    pods: Vec<&'w PodOnNetwork>,
 }
 
 impl<'w> Peers<'w> {
-    fn of(rule: &PolicyRule, own: &Namespace, world: &World<'w>, family: IpFamily) -> Self {
-        if rule.peers.is_empty() {
-            return Self {
-                family,
-                ranges: vec![ranges::everybody(family)],
-                pods: world.pods().collect(),
-            };
-        }
+    fn of(rule: &PolicyRule, own: &Namespace, world: &'w World<'w>, family: IpFamily) -> Self {
         let mut found = Vec::new();
-        let mut selected = Vec::new();
+        if rule.peers.is_empty() {
+            found.push(ranges::everybody(family));
+        }
         for peer in &rule.peers {
             match peer {
                 PolicyPeer::Pods { namespaces, pods } => {
-                    selected.extend(world.selected(own, namespaces.as_ref(), pods));
+                    let selected = world.selected(own, namespaces.as_ref(), pods);
+                    found.extend(selected.flat_map(|one| addresses(one, family)));
                 }
                 PolicyPeer::IpBlock { cidr, except } if IpFamily::of(cidr.first()) == family => {
                     let except = except.iter().map(|range| ranges::of_cidr(*range)).collect();
@@ -211,24 +206,29 @@ impl<'w> Peers<'w> {
                 PolicyPeer::IpBlock { .. } => {}
             }
         }
-        found.extend(selected.iter().flat_map(|one| addresses(one, family)));
         Self {
+            world,
             family,
             ranges: merged_peers(found),
-            pods: selected,
         }
+    }
+
+    fn contain(&self, address: Range) -> bool {
+        let behind = self.ranges.partition_point(|range| range.0 <= address.0);
+        let candidate = behind.checked_sub(1).and_then(|index| self.ranges.get(index));
+        candidate.is_some_and(|range| address.1 <= range.1)
     }
 
     /// The pods among them that name a port, each with the number that it gives the name.
     fn naming(&self, protocol: Protocol, name: &str) -> Vec<Part> {
         let mut by_ports: BTreeMap<Vec<_>, Vec<Range>> = BTreeMap::new();
-        for one in &self.pods {
+        for one in self.world.pods() {
             let ports = ports_of(&one.pod, protocol, name);
-            if !ports.is_empty() {
-                by_ports
-                    .entry(ports)
-                    .or_default()
-                    .extend(addresses(one, self.family));
+            let meant: Vec<Range> = addresses(one, self.family)
+                .filter(|address| self.contain(*address))
+                .collect();
+            if !ports.is_empty() && !meant.is_empty() {
+                by_ports.entry(ports).or_default().extend(meant);
             }
         }
         let part = |(ports, peers)| Part {
