@@ -6,6 +6,8 @@
 //!                      └── rules   one nftables table: sources, host ports, Services, policies
 //! ```
 //!
+//! [`cni::CniNet`] is the same port by CNI plugins.
+//!
 //! All that is made for a pod carries its UID and is found again by looking at the host alone: the lease in its
 //! file, the link in its alias, an element of the rules in its comment. So nothing is recorded beside it, and a
 //! call that was cut short at any point is completed by the same call again.
@@ -15,6 +17,7 @@
 //!
 //! With another root than `/`, every name on the host carries the root's tag ([`names::HostNames`]).
 
+pub mod cni;
 mod config;
 pub mod doctor;
 mod error;
