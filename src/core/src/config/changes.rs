@@ -47,6 +47,17 @@ impl NodeConfig {
             metrics_listen,
             oci_runtimes,
             shim_path,
+            pod_network,
+            pod_cidr,
+            service_cidr,
+            service_node_port_range,
+            cluster_dns,
+            cluster_domain,
+            resolv_conf,
+            cni_conf_dir,
+            cni_bin_dir,
+            host_ports_on_loopback,
+            pods_may_reach_agent,
         } = old;
         let live = [
             ("nodeLabels", *node_labels != new.node_labels),
@@ -97,6 +108,26 @@ impl NodeConfig {
             ("metricsListen", *metrics_listen != new.metrics_listen),
             ("ociRuntimes", *oci_runtimes != new.oci_runtimes),
             ("shimPath", *shim_path != new.shim_path),
+            ("podNetwork", *pod_network != new.pod_network),
+            ("podCIDR", *pod_cidr != new.pod_cidr),
+            ("serviceCIDR", *service_cidr != new.service_cidr),
+            (
+                "serviceNodePortRange",
+                *service_node_port_range != new.service_node_port_range,
+            ),
+            ("clusterDNS", *cluster_dns != new.cluster_dns),
+            ("clusterDomain", *cluster_domain != new.cluster_domain),
+            ("resolvConf", *resolv_conf != new.resolv_conf),
+            ("cniConfDir", *cni_conf_dir != new.cni_conf_dir),
+            ("cniBinDir", *cni_bin_dir != new.cni_bin_dir),
+            (
+                "hostPortsOnLoopback",
+                *host_ports_on_loopback != new.host_ports_on_loopback,
+            ),
+            (
+                "podsMayReachAgent",
+                *pods_may_reach_agent != new.pods_may_reach_agent,
+            ),
         ];
         let differing = |settings: &[(&'static str, bool)]| {
             let differing = settings.iter().filter(|(_, differs)| *differs);

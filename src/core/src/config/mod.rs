@@ -7,13 +7,14 @@
 
 mod changes;
 mod duration;
+mod network;
 mod problems;
 mod reserved;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use pinnace_api::{LabelName, NodeName};
 
@@ -24,6 +25,7 @@ use crate::resources::CgroupPolicy;
 
 pub use changes::Changes;
 pub use duration::{ConfigDuration, DurationError};
+pub use network::{Cidrs, NetworkPlan, NetworkTextError, PodNetwork, PortRange};
 pub use problems::FieldProblem;
 pub use reserved::{LogSize, Reserved};
 
@@ -92,6 +94,31 @@ pub struct NodeConfig {
     /// The shim's program; `pinnace-shim` beside the agent's own where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shim_path: Option<String>,
+    /// Who makes pods' networks; this node by default.
+    pub pod_network: PodNetwork,
+    /// Where pods' addresses come from; made of the root where absent.
+    #[serde(rename = "podCIDR", skip_serializing_if = "Option::is_none")]
+    pub pod_cidr: Option<Cidrs>,
+    /// Where Services' addresses come from; made of the root where absent.
+    #[serde(rename = "serviceCIDR", skip_serializing_if = "Option::is_none")]
+    pub service_cidr: Option<Cidrs>,
+    /// Where the node's ports of Services come from; 30000-32767 by default.
+    pub service_node_port_range: PortRange,
+    /// Addresses of the node's DNS server; the tenth of each range of Services where empty.
+    #[serde(rename = "clusterDNS")]
+    pub cluster_dns: Vec<IpAddr>,
+    /// The domain of Services' names; cluster.local by default.
+    pub cluster_domain: String,
+    /// The file that names the host's own DNS servers; empty for none.
+    pub resolv_conf: String,
+    /// Where CNI configurations lie.
+    pub cni_conf_dir: String,
+    /// Where CNI plugins are looked for, in this order.
+    pub cni_bin_dir: Vec<String>,
+    /// The host reaches host ports and node ports at 127.0.0.1 too; false by default.
+    pub host_ports_on_loopback: bool,
+    /// Pods reach the agent's own ports; false by default.
+    pub pods_may_reach_agent: bool,
 }
 
 /// `crashLoopBackOff`.
@@ -137,6 +164,17 @@ impl Default for NodeConfig {
             metrics_listen: vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, 9100))],
             oci_runtimes: vec!["crun".to_owned(), "runc".to_owned()],
             shim_path: None,
+            pod_network: PodNetwork::default(),
+            pod_cidr: None,
+            service_cidr: None,
+            service_node_port_range: PortRange::default(),
+            cluster_dns: Vec::new(),
+            cluster_domain: "cluster.local".to_owned(),
+            resolv_conf: "/etc/resolv.conf".to_owned(),
+            cni_conf_dir: "/etc/cni/net.d".to_owned(),
+            cni_bin_dir: vec!["/opt/cni/bin".to_owned(), "/usr/lib/cni".to_owned()],
+            host_ports_on_loopback: false,
+            pods_may_reach_agent: false,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What a configuration of the right types may still have wrong.
 
+mod network;
+
 use pinnace_api::LabelName;
 use pinnace_api::pod::TaintEffect;
 
@@ -37,6 +39,7 @@ impl NodeConfig {
         self.check_times(&mut found);
         self.check_sources(&mut found);
         self.check_programs(&mut found);
+        network::check(self, &mut found);
         found.0
     }
 

@@ -42,6 +42,10 @@ fn what_is_shown_is_read_again_as_the_same() {
         "fileCheckFrequency": "1m30s", "httpCheckFrequency": "5s",
         "metricsListen": ["127.0.0.1:9101", "[::1]:9101"], "ociRuntimes": ["/usr/bin/runc"],
         "shimPath": "/usr/libexec/pinnace-shim", "podsPerCore": 4,
+        "podNetwork": "none", "podCIDR": "10.1.0.0/24,fd00:1::/64", "serviceCIDR": "10.2.0.0/16",
+        "serviceNodePortRange": "31000-31999", "clusterDNS": ["10.2.0.53"], "clusterDomain": "edge.example",
+        "resolvConf": "", "cniConfDir": "/srv/cni", "cniBinDir": ["/srv/bin"], "hostPortsOnLoopback": true,
+        "podsMayReachAgent": true,
     }))
     .unwrap();
     assert_eq!(config.problems(), []);
@@ -100,6 +104,8 @@ fn each_wrong_value_is_found_under_its_path() {
         "cpuCFSQuotaPeriod": "2s", "crashLoopBackOff": {"maxContainerRestartPeriod": "10m"},
         "fileCheckFrequency": "0s", "staticPodPath": "manifests", "podLogsDir": "/var/../log", "staticPodURL": "ftp://x",
         "staticPodURLHeader": {"a b": [], "ok": ["\n"]}, "ociRuntimes": ["bin/runc"], "shimPath": "/a/../b",
+        "podCIDR": "10.0.0.0/7,10.9.0.0/24", "serviceCIDR": "10.9.0.0/16", "clusterDNS": ["10.10.0.10", "0.0.0.0"],
+        "clusterDomain": "Not a domain", "resolvConf": "resolv.conf", "cniConfDir": "net.d", "cniBinDir": ["bin"],
     }))
     .unwrap();
     let mut fields: Vec<String> = config
@@ -131,6 +137,19 @@ fn each_wrong_value_is_found_under_its_path() {
         "staticPodURLHeader.ok",
         "ociRuntimes[0]",
         "shimPath",
+        "podCIDR",
+        "podCIDR",
+        "serviceCIDR",
+        "serviceCIDR",
+        "clusterDNS",
+        "clusterDNS[0]",
+        "clusterDNS[0]",
+        "clusterDNS[1]",
+        "clusterDNS[1]",
+        "clusterDomain",
+        "resolvConf",
+        "cniConfDir",
+        "cniBinDir[0]",
     ];
     expected.sort_unstable();
     assert_eq!(fields, expected);
@@ -144,9 +163,13 @@ fn a_reload_says_what_takes_effect_and_what_waits() {
     let new = read(json!({
         "nodeLabels": {"a": "b"}, "registerWithTaints": [{"key": "k", "effect": "NoExecute"}],
         "maxPods": 5, "metricsListen": [], "nodeName": "other",
+        "podNetwork": "none", "podsMayReachAgent": true,
     }))
     .unwrap();
     let changes = NodeConfig::changes(&old, &new);
     assert_eq!(changes.live, ["nodeLabels", "registerWithTaints", "maxPods"]);
-    assert_eq!(changes.needs_restart, ["nodeName", "metricsListen"]);
+    assert_eq!(
+        changes.needs_restart,
+        ["nodeName", "metricsListen", "podNetwork", "podsMayReachAgent"]
+    );
 }
