@@ -14,6 +14,7 @@
 //! | [`source`] | reading manifests: which files, when they are still, what each holds |
 //! | [`catalog`] | the one set of objects that all sources together want |
 //! | [`manager`] | which pods exist: admission, DaemonSets, adoption, replacement, eviction |
+//! | [`network`] | Services, policies and names, as pods and manifests change |
 //! | [`worker`] | one pod's machine: observe, plan, act, look again |
 //! | [`board`] | what everybody may read: statuses, events, problems, readiness |
 //!
@@ -23,6 +24,7 @@ pub mod adapters;
 pub mod board;
 pub mod catalog;
 pub mod manager;
+pub mod network;
 pub mod source;
 #[cfg(test)]
 mod testing;

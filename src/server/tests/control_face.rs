@@ -41,6 +41,15 @@ impl NodeFace for Node {
     async fn daemonsets(&self, _: Option<Namespace>) -> FaceResult<Value> {
         Ok(json!({"kind": "DaemonSetList"}))
     }
+    async fn services(&self, namespace: Option<Namespace>) -> FaceResult<Value> {
+        Ok(json!({"kind": "ServiceList", "asked": namespace}))
+    }
+    async fn endpoints(&self, _: Option<Namespace>) -> FaceResult<Value> {
+        Ok(json!({"kind": "EndpointsList"}))
+    }
+    async fn endpoint_slices(&self, _: Option<Namespace>) -> FaceResult<Value> {
+        Ok(json!({"kind": "EndpointSliceList"}))
+    }
     async fn node(&self) -> FaceResult<Value> {
         Ok(json!({"kind": "Node"}))
     }

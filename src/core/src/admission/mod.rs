@@ -123,7 +123,7 @@ fn notes(spec: &PodSpec, node: &Node) -> Vec<String> {
             ));
         }
     }
-    if !spec.host_network {
+    if !spec.host_network && !node.forwards_host_ports {
         for port in HostPort::of(spec) {
             notes.push(format!(
                 "host port {port} is held for the pod but not forwarded: it takes hostNetwork to be reached"

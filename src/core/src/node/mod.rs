@@ -15,7 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use pinnace_api::ident::IdentError;
 use pinnace_api::pod::Protocol;
-use pinnace_api::{Bytes, LabelName, MilliCpu, NodeName};
+use pinnace_api::{Bytes, LabelName, MilliCpu, Namespace, NodeName, ObjectKey, ObjectName};
 
 use crate::config::{NodeConfig, Reserved};
 
@@ -91,6 +91,8 @@ pub struct Node {
     pub allocatable: NodeResources,
     /// Ports that the agent really listens on at this moment.
     pub own_ports: Vec<OwnPort>,
+    /// Host ports of pods with a network of their own are forwarded to them.
+    pub forwards_host_ports: bool,
     /// What the host shows of itself.
     pub facts: HostFacts,
 }
@@ -121,10 +123,22 @@ impl Node {
             capacity: NodeResources::default(),
             allocatable: NodeResources::default(),
             own_ports: Vec::new(),
+            forwards_host_ports: false,
             facts,
         };
         node.apply(config);
         Ok(node)
+    }
+
+    /// The node as an event's object.
+    pub fn key(&self) -> Option<ObjectKey> {
+        // A node's name is an object's name too.
+        let name = ObjectName::new(self.name.as_str()).ok()?;
+        Some(ObjectKey {
+            kind: "Node".to_owned(),
+            namespace: Namespace::default(),
+            name,
+        })
     }
 
     /// Takes over what a reload may change: labels, taints, reservations, number of pods.

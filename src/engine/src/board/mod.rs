@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use pinnace_api::{ContainerName, PodUid, Problem};
 use pinnace_core::controllers::daemonset::DaemonPodState;
 use pinnace_core::event::Event;
+use pinnace_core::network::{PodAddresses, ServiceTable};
 use pinnace_core::node::Node;
 use pinnace_core::ports::PhaseCounts;
 
@@ -20,7 +21,7 @@ use tokio::sync::Notify;
 
 pub use events::{Counted, Events, MAX_EVENTS};
 pub use readiness::Readiness;
-pub use view::{DaemonSetView, Look, PodView};
+pub use view::{DaemonSetView, Look, PodView, Reach, ServiceView};
 
 use crate::manager::WaitingPod;
 
@@ -29,6 +30,8 @@ struct Inner {
     pods: BTreeMap<PodUid, Arc<PodView>>,
     waiting: Vec<WaitingPod>,
     daemonsets: Vec<DaemonSetView>,
+    services: Arc<Vec<ServiceView>>,
+    service_addresses: Arc<ServiceTable>,
     node: Option<Arc<Node>>,
     oom_kills: BTreeMap<(PodUid, ContainerName), u64>,
     problems: Vec<Problem>,
@@ -41,6 +44,7 @@ struct Inner {
 pub struct Board {
     inner: Mutex<Inner>,
     standing: Notify,
+    addresses: Notify,
 }
 
 impl Board {
@@ -59,6 +63,7 @@ impl Board {
         let host_ips = node.as_ref().map_or(&[][..], |node| &node.facts.addresses);
         let view = PodView::of(look, host_ips, before.as_deref());
         let stood = before.as_ref().map(|before| before.daemon_state());
+        let reached = before.as_ref().map(|before| before.reach());
         let view = match before {
             Some(before) if *before == view => return before,
             _ => Arc::new(view),
@@ -68,7 +73,21 @@ impl Board {
         if stood != Some(view.daemon_state()) {
             self.standing.notify_one();
         }
+        if reached.unwrap_or_default() != view.reach() {
+            self.addresses.notify_one();
+        }
         view
+    }
+
+    /// The pod has its addresses now; its worker looks again only when more is done.
+    pub fn attached(&self, uid: &PodUid, addresses: &PodAddresses) {
+        let mut inner = self.inner();
+        let Some(view) = inner.pods.get_mut(uid) else {
+            return;
+        };
+        Arc::make_mut(view).status.set_pod_ips(&addresses.list());
+        drop(inner);
+        self.addresses.notify_one();
     }
 
     /// Takes note that a container was killed for want of memory.
@@ -92,8 +111,12 @@ impl Board {
     /// The pod is `Removed`.
     pub fn remove(&self, uid: &PodUid) {
         let mut inner = self.inner();
-        inner.pods.remove(uid);
+        let view = inner.pods.remove(uid);
         inner.oom_kills.retain(|(of, _), _| of != uid);
+        drop(inner);
+        if view.is_some_and(|view| view.reach() != Reach::default()) {
+            self.addresses.notify_one();
+        }
     }
 
     /// Whether the pod has ended for good: it counts against the node no more.
@@ -112,6 +135,12 @@ impl Board {
     /// Returns when a pod became ready or unready, or ended; several changes may count as one.
     pub async fn standing_changed(&self) {
         self.standing.notified().await;
+    }
+
+    /// Returns when a pod got or lost its addresses, or may be reached differently by them; several changes may
+    /// count as one.
+    pub async fn addresses_changed(&self) {
+        self.addresses.notified().await;
     }
 
     /// All pods that have a worker.
@@ -145,6 +174,26 @@ impl Board {
     /// The DaemonSets.
     pub fn daemonsets(&self) -> Vec<DaemonSetView> {
         self.inner().daemonsets.clone()
+    }
+
+    /// Replaces the Services.
+    pub fn set_services(&self, services: Vec<ServiceView>) {
+        self.inner().services = Arc::new(services);
+    }
+
+    /// The Services with their endpoints; none on a node that gives pods no network.
+    pub fn services(&self) -> Arc<Vec<ServiceView>> {
+        Arc::clone(&self.inner().services)
+    }
+
+    /// Replaces what new containers are told of Services.
+    pub fn set_service_addresses(&self, table: ServiceTable) {
+        self.inner().service_addresses = Arc::new(table);
+    }
+
+    /// The Services' addresses and ports, without endpoints.
+    pub fn service_addresses(&self) -> Arc<ServiceTable> {
+        Arc::clone(&self.inner().service_addresses)
     }
 
     /// Replaces the node.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use pinnace_api::{ContainerName, DaemonSet, ObjectKey, Pod};
+use pinnace_api::{ContainerName, DaemonSet, ObjectKey, Pod, Service};
 use pinnace_core::controllers::daemonset::{Counts, DaemonPodState};
+use pinnace_core::network::{PodOnNetwork, ServiceEntry};
 use pinnace_core::pod::status::{
     ConditionStatus, ConditionType, PodPhase, PodRow, PodStatus, StatusContext, pods_table_row, status,
 };
@@ -26,6 +27,17 @@ pub struct PodView {
     pub running: Vec<(ContainerName, u32, u32)>,
     /// Its status in Kubernetes' shape.
     pub status: PodStatus,
+}
+
+/// Whether and where others can reach a pod.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reach {
+    /// Its addresses; none of one that has ended.
+    pub addresses: Vec<IpAddr>,
+    /// It is ready.
+    pub ready: bool,
+    /// It is on its way out.
+    pub terminating: bool,
 }
 
 /// What a worker saw last.
@@ -118,6 +130,33 @@ impl PodView {
         )
     }
 
+    /// Whether and where others can reach it.
+    pub fn reach(&self) -> Reach {
+        if self.is_finished() || self.status.pod_ips.is_empty() {
+            return Reach::default();
+        }
+        Reach {
+            addresses: self.status.pod_ips.iter().map(|one| one.ip).collect(),
+            ready: self.is_ready(),
+            terminating: self.terminating.is_some(),
+        }
+    }
+
+    /// The pod for the tables of Services and policies; `None` of one that has no address, or has ended.
+    pub fn on_network(&self) -> Option<PodOnNetwork> {
+        let Reach {
+            addresses,
+            ready,
+            terminating,
+        } = self.reach();
+        (!addresses.is_empty()).then(|| PodOnNetwork {
+            pod: Arc::clone(&self.pod),
+            addresses,
+            ready,
+            terminating,
+        })
+    }
+
     /// Restarts of all containers.
     pub fn restarts(&self) -> u32 {
         self.status
@@ -163,4 +202,15 @@ pub struct DaemonSetView {
     pub misfit: Vec<String>,
     /// Its status.
     pub counts: Counts,
+}
+
+/// A Service and what stands behind it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServiceView {
+    /// The object.
+    pub service: Arc<Service>,
+    /// Its addresses, ports and endpoints; `None` where it cannot be served.
+    pub entry: Option<ServiceEntry>,
+    /// Why it cannot.
+    pub refused: Option<String>,
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pinnace_api::document::from_document;
-use pinnace_api::{Namespace, Object, ObjectKey, ObjectName, Pod, PodUid};
+use pinnace_api::{Object, ObjectKey, Pod, PodUid};
 use pinnace_core::event::EventType;
 use pinnace_core::host::Host;
 use pinnace_core::pod::{Backoff, PodIdentity, Progress};
@@ -86,11 +86,13 @@ impl<A: Adapters> Manager<A> {
         }
     }
 
-    async fn on_the_host(&self) -> BTreeSet<PodUid> {
-        let adapters = &self.shared.adapters;
+    async fn on_the_host(&mut self) -> BTreeSet<PodUid> {
+        let adapters = Arc::clone(&self.shared.adapters);
         let pods = self.insistently(|| adapters.runtime().list()).await;
         let volumes = self.insistently(|| adapters.volumes().list()).await;
         let networks = self.insistently(|| adapters.network().list()).await;
+        let bare = networks.as_ref().is_ok_and(Vec::is_empty);
+        self.services.host_was_bare = bare;
         pods.into_iter()
             .chain(volumes)
             .chain(networks)
@@ -212,16 +214,9 @@ impl<A: Adapters> Manager<A> {
     }
 
     pub(super) fn node_event(&self, reason: &str, message: String) {
-        // A node's name is an object's name too.
-        let Ok(name) = ObjectName::new(self.node.name.as_str()) else {
-            return;
-        };
-        let node = ObjectKey {
-            kind: "Node".to_owned(),
-            namespace: Namespace::default(),
-            name,
-        };
-        self.event(node, EventType::Warning, reason, message);
+        if let Some(node) = self.node.key() {
+            self.event(node, EventType::Warning, reason, message);
+        }
     }
 }
 

@@ -20,6 +20,7 @@ mod drain;
 mod memory;
 mod pods;
 mod reconcile;
+mod services;
 mod skeleton;
 mod spawn;
 mod taints;
@@ -40,12 +41,14 @@ use tokio::time::Instant;
 
 use crate::adapters::Adapters;
 use crate::catalog::Catalog;
+use crate::network::NetworkParts;
 use crate::source::{Delivery, SourceId};
 use crate::worker::{Settings, Shared};
 use daemonsets::DaemonSets;
 use drain::Draining;
 use memory::Memory;
 use pods::Pods;
+use services::Services;
 use taints::TaintClock;
 
 pub use admit::WaitingPod;
@@ -79,6 +82,7 @@ pub struct Manager<A> {
     waiting: BTreeMap<PodName, WaitingPod>,
     taints: TaintClock,
     memory: Memory,
+    services: Services,
     daemonsets: DaemonSets,
     draining: Option<Draining>,
     /// Nothing on the host is cleared before this.
@@ -102,6 +106,8 @@ pub struct ManagerParts<A> {
     pub sources: Vec<SourceId>,
     /// This node.
     pub node: Node,
+    /// The pods' network; `None` where the node gives them none.
+    pub network: Option<NetworkParts>,
 }
 
 impl<A: Adapters> Manager<A> {
@@ -113,10 +119,12 @@ impl<A: Adapters> Manager<A> {
             images_changed,
             sources,
             node,
+            network,
         } = parts;
         Self {
             taints: TaintClock::default(),
             memory: Memory::default(),
+            services: Services::new(network),
             shared,
             settings,
             images_changed,
@@ -139,6 +147,8 @@ impl<A: Adapters> Manager<A> {
         self.shared.board.set_node(&self.node);
         self.adopt().await;
         self.recall().await;
+        self.recall_services().await;
+        self.track_network();
         // What an earlier agent began goes on, whenever the sources answer.
         self.reconcile().await;
         loop {
@@ -166,15 +176,24 @@ impl<A: Adapters> Manager<A> {
             Delivery::Listed(source, listing) => {
                 self.catalog.take(source.clone(), listing);
                 self.shared.board.update_readiness(|ready| ready.listed(source.0));
-                self.shared.board.set_problems(self.catalog.problems());
+                self.services.hear(source);
+                self.tell_problems();
             }
             Delivery::Unavailable(source, why) => {
                 tracing::warn!(source = source.0, "{why}");
                 self.shared
                     .board
                     .update_readiness(|ready| ready.unavailable(source.0, &why));
+                self.services.hear(source);
             }
         }
+    }
+
+    /// What is wrong with the manifests, each by itself and all together.
+    fn tell_problems(&self) {
+        let mut problems = self.catalog.problems().to_vec();
+        problems.extend_from_slice(self.services.problems());
+        self.shared.board.set_problems(&problems);
     }
 
     fn obey(&mut self, order: Order) {
@@ -210,6 +229,7 @@ impl<A: Adapters> Manager<A> {
             self.pods.next_eviction(),
             self.daemonsets.wake_at,
             self.memory.again_at,
+            self.services.again_at,
         ]
         .into_iter()
         .flatten()

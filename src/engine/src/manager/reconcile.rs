@@ -26,6 +26,8 @@ impl<A: Adapters> Manager<A> {
         let due = self.due_evictions();
         self.remember().await;
         self.evict(&due);
+        // Before the pods, which are told of them.
+        self.follow_services().await;
         self.follow_wishes();
         self.remember().await;
         self.answer_drained();

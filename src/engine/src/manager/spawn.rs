@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use super::Manager;
 use super::pods::Entry;
 use crate::adapters::Adapters;
+use crate::network::Tracker;
 use crate::worker::{End, FirstLook, PodWorker};
 
 /// Between a worker's panics.
@@ -109,6 +110,22 @@ impl<A: Adapters> Manager<A> {
             }
         });
         first_look
+    }
+
+    /// Starts the task that keeps Services, policies and names up; it ends with the manager.
+    pub(super) fn track_network(&self) {
+        let Some((parts, objects)) = self.services.published() else {
+            return;
+        };
+        let mut tracker = Tracker::new(Arc::clone(&self.shared), parts, objects);
+        tokio::spawn(async move {
+            let mut panics = 0;
+            while caught(tracker.run()).await.is_none() {
+                panics += 1;
+                tracing::error!("the tracking of the pods' network panicked, and is started again");
+                tokio::time::sleep(Duration::from_millis(AFTER_PANIC.delay_millis(panics))).await;
+            }
+        });
     }
 
     fn worker(&self, start: Start, orders: watch::Receiver<Desired>) -> PodWorker<A> {

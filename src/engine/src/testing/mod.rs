@@ -9,6 +9,7 @@ use pinnace_api::read::{ReadLimits, read_documents};
 use pinnace_api::{Bytes, PodUid};
 use pinnace_core::config::NodeConfig;
 use pinnace_core::fake::sample;
+use pinnace_core::network::ServiceRanges;
 use pinnace_core::node::{HostFacts, Node};
 use pinnace_core::pod::PodIdentity;
 use pinnace_core::ports::{PodRuntime, Records, Stored, Volumes};
@@ -17,6 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::board::{Board, PodView};
 use crate::manager::{Manager, ManagerParts, Order};
+use crate::network::NetworkParts;
 use crate::source::{Delivery, Listing, Placed, SourceId};
 use crate::worker::{Settings, Shared};
 
@@ -48,6 +50,20 @@ pub fn node(config: &NodeConfig) -> Node {
     Node::new(config, facts).unwrap()
 }
 
+/// The network of the tests' nodes.
+pub fn network() -> NetworkParts {
+    let ranges = |all: &[&str]| all.iter().map(|one| one.parse().unwrap()).collect();
+    NetworkParts {
+        services: ServiceRanges {
+            cluster: ranges(&["10.96.0.0/16"]),
+            node_ports: 30_000..=32_767,
+            reserved: vec!["10.96.0.10".parse().unwrap()],
+        },
+        pod_ranges: ranges(&["10.244.0.0/24"]),
+        domain: "cluster.local".to_owned(),
+    }
+}
+
 impl Agent {
     /// Starts an agent on the machine.
     pub fn start(machine: &Arc<Machine>) -> Self {
@@ -72,6 +88,7 @@ impl Agent {
             images_changed,
             sources,
             node: node(config),
+            network: Some(network()),
         });
         let (deliveries, delivered) = mpsc::channel(16);
         let (orders, ordered) = mpsc::channel(16);

@@ -102,6 +102,7 @@ impl<A: Adapters> PodWorker<A> {
             Action::AttachNetwork => {
                 let namespace = runtime.network_namespace(uid);
                 self.addresses = adapters.network().attach(&self.context, &namespace).await?;
+                self.shared.board.attached(uid, &self.addresses);
             }
             Action::DetachNetwork => {
                 let namespace = runtime.network_namespace(uid);

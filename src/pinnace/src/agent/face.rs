@@ -9,7 +9,7 @@ use pinnace_core::host::Host;
 use pinnace_core::node::NodeState;
 use pinnace_core::ports::Telemetry;
 use pinnace_core::time::WallMillis;
-use pinnace_engine::board::{Board, PodView};
+use pinnace_engine::board::{Board, PodView, ServiceView};
 use pinnace_engine::manager::Order;
 use pinnace_metrics::{AgentMetrics, Exporter, ScrapeError};
 use pinnace_server::{
@@ -20,8 +20,8 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use super::adapters::NodeAdapters;
-use super::objects;
 use super::reload::Reloader;
+use super::{objects, service_objects};
 
 /// All faces' view of the agent.
 pub struct AgentFace {
@@ -76,6 +76,22 @@ impl AgentFace {
         pods
     }
 
+    fn of_services(
+        &self,
+        namespace: Option<&Namespace>,
+        show: impl Fn(&ServiceView, Option<&str>) -> Vec<Value>,
+    ) -> Vec<Value> {
+        let node = self.board.node();
+        let node = node.as_deref().map(|node| node.name.as_str());
+        let all = self.board.services();
+        let is_meant =
+            |view: &&ServiceView| namespace.is_none_or(|wanted| view.service.meta.namespace == *wanted);
+        all.iter()
+            .filter(is_meant)
+            .flat_map(|view| show(view, node))
+            .collect()
+    }
+
     fn running_pod(&self, namespace: &Namespace, name: &ObjectName) -> FaceResult<Arc<PodView>> {
         let is = |view: &&Arc<PodView>| view.identity.namespace == *namespace && view.identity.name == *name;
         let pods = self.board.pods();
@@ -117,6 +133,25 @@ impl NodeFace for AgentFace {
             .map(|view| objects::daemonset(view, self.started_at))
             .collect();
         Ok(objects::list("DaemonSetList", "apps/v1", &items))
+    }
+
+    async fn services(&self, namespace: Option<Namespace>) -> FaceResult<Value> {
+        let items = self.of_services(namespace.as_ref(), |view, _| {
+            vec![service_objects::service(view, self.started_at)]
+        });
+        Ok(objects::list("ServiceList", "v1", &items))
+    }
+
+    async fn endpoints(&self, namespace: Option<Namespace>) -> FaceResult<Value> {
+        let items = self.of_services(namespace.as_ref(), |view, node| {
+            service_objects::endpoints(view, node).into_iter().collect()
+        });
+        Ok(objects::list("EndpointsList", "v1", &items))
+    }
+
+    async fn endpoint_slices(&self, namespace: Option<Namespace>) -> FaceResult<Value> {
+        let items = self.of_services(namespace.as_ref(), service_objects::endpoint_slices);
+        Ok(objects::list("EndpointSliceList", "discovery.k8s.io/v1", &items))
     }
 
     async fn node(&self) -> FaceResult<Value> {

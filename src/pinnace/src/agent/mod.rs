@@ -28,6 +28,7 @@ mod objects;
 mod prepare;
 mod reload;
 mod serve;
+mod service_objects;
 mod signals;
 mod sources;
 

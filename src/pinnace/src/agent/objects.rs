@@ -16,7 +16,10 @@ pub fn list(kind: &str, api_version: &str, items: &[Value]) -> Value {
 }
 
 /// Sets fields of the object's metadata.
-fn set_metadata(object: &mut Map<String, Value>, fields: impl IntoIterator<Item = (&'static str, Value)>) {
+pub fn set_metadata(
+    object: &mut Map<String, Value>,
+    fields: impl IntoIterator<Item = (&'static str, Value)>,
+) {
     let mut metadata = match object.remove("metadata") {
         Some(Value::Object(metadata)) => metadata,
         _ => Map::new(),

@@ -77,6 +77,7 @@ pub async fn serve(
         images_changed,
         sources: deliveries_from.ids(),
         node,
+        network: None,
     });
     let (deliveries, delivery_queue) = mpsc::channel(QUEUE);
     let manager = tokio::spawn(manager.run(delivery_queue, order_queue));

@@ -22,6 +22,13 @@ pub trait NodeFace: Send + Sync + 'static {
     fn pod(&self, namespace: Namespace, name: ObjectName) -> impl Future<Output = FaceResult<Value>> + Send;
     /// A DaemonSetList of one namespace, or of all.
     fn daemonsets(&self, namespace: Option<Namespace>) -> impl Future<Output = FaceResult<Value>> + Send;
+    /// A ServiceList of one namespace, or of all.
+    fn services(&self, namespace: Option<Namespace>) -> impl Future<Output = FaceResult<Value>> + Send;
+    /// An EndpointsList of one namespace, or of all.
+    fn endpoints(&self, namespace: Option<Namespace>) -> impl Future<Output = FaceResult<Value>> + Send;
+    /// An EndpointSliceList of one namespace, or of all.
+    fn endpoint_slices(&self, namespace: Option<Namespace>)
+    -> impl Future<Output = FaceResult<Value>> + Send;
     /// The Node.
     fn node(&self) -> impl Future<Output = FaceResult<Value>> + Send;
     /// An EventList of one namespace, or of all.

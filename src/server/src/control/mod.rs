@@ -5,6 +5,9 @@
 //! | `GET /v1/pods[?namespace=N]` | a PodList |
 //! | `GET /v1/pods/{namespace}/{name}` | a Pod |
 //! | `GET /v1/daemonsets[?namespace=N]` | a DaemonSetList |
+//! | `GET /v1/services[?namespace=N]` | a ServiceList |
+//! | `GET /v1/endpoints[?namespace=N]` | an EndpointsList |
+//! | `GET /v1/endpointslices[?namespace=N]` | an EndpointSliceList |
 //! | `GET /v1/node` | the Node |
 //! | `GET /v1/events[?namespace=N]` | an EventList |
 //! | `GET /v1/problems` | what is wrong with manifests |

@@ -11,6 +11,9 @@ pub(super) enum Route {
     Pods(Option<Namespace>),
     Pod(Namespace, ObjectName),
     DaemonSets(Option<Namespace>),
+    Services(Option<Namespace>),
+    Endpoints(Option<Namespace>),
+    EndpointSlices(Option<Namespace>),
     Node,
     Events(Option<Namespace>),
     Problems,
@@ -39,6 +42,9 @@ pub(super) fn route(method: &Method, path: &str, query: Option<&str>) -> Result<
             Route::Pod(parse(Namespace::new(*namespace))?, parse(ObjectName::new(*name))?)
         }
         ["v1", "daemonsets"] => Route::DaemonSets(namespace(query)?),
+        ["v1", "services"] => Route::Services(namespace(query)?),
+        ["v1", "endpoints"] => Route::Endpoints(namespace(query)?),
+        ["v1", "endpointslices"] => Route::EndpointSlices(namespace(query)?),
         ["v1", "node"] => Route::Node,
         ["v1", "events"] => Route::Events(namespace(query)?),
         ["v1", "problems"] => Route::Problems,

@@ -99,6 +99,12 @@ pub fn status(
 }
 
 impl PodStatus {
+    /// Shows these addresses as the pod's.
+    pub fn set_pod_ips(&mut self, ips: &[IpAddr]) {
+        self.pod_ip = ips.first().copied();
+        self.pod_ips = ips.iter().map(|ip| HostIp { ip: *ip }).collect();
+    }
+
     /// Of a pod that fits no node here: it waits.
     pub fn unschedulable(
         message: String,

@@ -1,0 +1,33 @@
+//! What the manager publishes for the tables.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pinnace_api::{Cidr, NetworkPolicy, Service};
+use pinnace_core::network::{NamespaceLabels, ServiceAllocations, ServiceName, ServiceRanges};
+
+/// What the node's network is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkParts {
+    /// What Services are given from.
+    pub services: ServiceRanges,
+    /// Where pods' addresses come from.
+    pub pod_ranges: Vec<Cidr>,
+    /// `cluster.local`, say.
+    pub domain: String,
+}
+
+/// The manifests' objects about the network, with what the node gave to them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NetworkObjects {
+    /// All Services.
+    pub services: BTreeMap<ServiceName, Arc<Service>>,
+    /// What each of them was given; those that are not among them cannot be served.
+    pub given: ServiceAllocations,
+    /// Why they cannot.
+    pub refused: BTreeMap<ServiceName, String>,
+    /// All policies.
+    pub policies: Vec<Arc<NetworkPolicy>>,
+    /// Labels of namespaces that have an object.
+    pub namespaces: NamespaceLabels,
+}
