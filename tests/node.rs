@@ -113,8 +113,14 @@ impl Node {
         self.root().join(below)
     }
 
-    /// Writes the configuration.
+    /// Writes the configuration. In the machine's own network, pods have none.
     pub fn configure(&self, text: &str) {
+        let network = match self.place {
+            Some(_) => "",
+            None => "podNetwork: none\n",
+        };
+        let separator = if text.ends_with('\n') { "" } else { "\n" };
+        let text = format!("{text}{separator}{network}");
         std::fs::write(self.path("etc/pinnace/config.yaml"), text).unwrap();
     }
 
