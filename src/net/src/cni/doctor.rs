@@ -10,6 +10,7 @@ use super::error::CniError;
 use super::network::{Network, Plugin};
 use super::node::CniNode;
 use crate::finding::Finding;
+use crate::host::sysctl;
 
 /// All that the network lacks on this host; empty where nothing does. Executes plugins (VERSION, STATUS, and CHECK for
 /// each attached pod, whose pinned namespace `namespace` tells).
@@ -45,6 +46,7 @@ pub fn findings(config: &CniConfig, namespace: impl Fn(&PodUid) -> PathBuf) -> V
         }));
     }
     findings.extend(capabilities(&network));
+    findings.extend(bridged(&network));
     findings
 }
 
@@ -119,4 +121,21 @@ fn capabilities(network: &Network) -> Vec<Finding> {
         (BANDWIDTH, "bandwidth annotations of pods have no effect"),
     ];
     wanted.iter().filter_map(lacks).collect()
+}
+
+/// Answers from one pod of a bridge to another are bridged, and would miss the rules that turn them back into a
+/// Service's.
+fn bridged(network: &Network) -> Option<Finding> {
+    const SETTING: &str = "net.bridge.bridge-nf-call-iptables";
+    let has_bridge = network.plugins.iter().any(|plugin| plugin.kind == "bridge");
+    let is_on = sysctl::read(&sysctl::of("bridge/bridge-nf-call-iptables")).is_ok_and(|value| value == "1");
+    (has_bridge && !is_on).then(|| {
+        Finding::new(
+            format!(
+                "Bridged packets pass no rules ({SETTING} is not 1), so a pod reaches no other of the same bridge through \
+                 a Service."
+            ),
+            format!("Load the module br_netfilter, and set {SETTING} = 1 and its ip6tables like in /etc/sysctl.d."),
+        )
+    })
 }

@@ -5,7 +5,8 @@
 //!                                    ├── call       ADD, DEL, CHECK, STATUS, GC, VERSION of that list
 //!                                    │     └── exec one execution of one plugin, bounded
 //!                                    ├── lock       one operation at a time on a pod, from agent to agent
-//!                                    └── record     what an attachment was made with, and its result
+//!                                    ├── record     what an attachment was made with, and its result
+//!                                    └── services   the node's own rules
 //! ```
 //!
 //! - A record is written before the first plugin is executed and removed after the last DEL, so whatever a crash
@@ -33,6 +34,7 @@ mod node;
 mod others;
 mod record;
 mod result;
+mod services;
 mod version;
 
 pub use config::CniConfig;

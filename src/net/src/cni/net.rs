@@ -1,7 +1,8 @@
 //! The port [`Network`] by CNI plugins.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use pinnace_api::PodUid;
 use pinnace_core::network::{NetworkState, PodAddresses, PolicyTable, ServiceTable};
@@ -11,9 +12,9 @@ use tokio::sync::Semaphore;
 use super::config::CniConfig;
 use super::error::CniError;
 use super::node::CniNode;
+use super::services::Services;
 use crate::host;
-use crate::names::HostNames;
-use crate::rules::Rules;
+use crate::host::sysctl;
 
 /// So many pods are attached or detached at once; each is a thread, and a program or two.
 const AT_ONCE: usize = 16;
@@ -26,24 +27,12 @@ pub struct CniNet {
     at_once: Arc<Semaphore>,
 }
 
-/// Rules of Services; laid down with the first of them, as a node of a cluster may have something else for it.
-#[derive(Debug)]
-struct Services {
-    rules: Rules,
-    /// Whether they are laid down; unknown at first.
-    laid: Mutex<Option<bool>>,
-}
-
 impl CniNet {
     /// Nothing is touched before the first call.
     pub fn new(config: CniConfig) -> Self {
-        let rules = Rules::new(config.rules.clone(), HostNames::new(&config.layout));
         Self {
+            services: Arc::new(Services::new(&config)),
             node: Arc::new(CniNode::new(config)),
-            services: Arc::new(Services {
-                rules,
-                laid: Mutex::default(),
-            }),
             at_once: Arc::new(Semaphore::new(AT_ONCE)),
         }
     }
@@ -52,7 +41,7 @@ impl CniNet {
     /// it does not (yet), pods with a network of their own wait, and each of their attempts tries it again.
     pub async fn start(&self) -> PortResult<()> {
         let done = self.aside(|node| {
-            host::put_on_loopback(&node.config().loopback_addresses)?;
+            host::put_on_loopback(&loopback_addresses(node))?;
             node.start()
         });
         done.await
@@ -66,8 +55,8 @@ impl CniNet {
         let done = self.aside(move |node| {
             let mut errors: Vec<CniError> = Vec::new();
             errors.extend(services.retract().err());
-            let addresses = &node.config().loopback_addresses;
-            errors.extend(host::take_from_loopback(addresses).err().map(CniError::from));
+            let addresses = loopback_addresses(node);
+            errors.extend(host::take_from_loopback(&addresses).err().map(CniError::from));
             CniError::all(errors)
         });
         done.await
@@ -101,35 +90,6 @@ impl CniNet {
     }
 }
 
-impl Services {
-    fn apply(&self, table: &ServiceTable) -> Result<(), CniError> {
-        let mut laid = self.laid.lock().unwrap_or_else(PoisonError::into_inner);
-        match *laid {
-            Some(false) if table.services.is_empty() => Ok(()),
-            // What an agent before this one laid down.
-            None if table.services.is_empty() => {
-                self.rules.retract()?;
-                *laid = Some(false);
-                Ok(())
-            }
-            is_laid => {
-                if is_laid != Some(true) {
-                    self.rules.declare()?;
-                    *laid = Some(true);
-                }
-                Ok(self.rules.apply_services(table)?)
-            }
-        }
-    }
-
-    fn retract(&self) -> Result<(), CniError> {
-        let mut laid = self.laid.lock().unwrap_or_else(PoisonError::into_inner);
-        self.rules.retract()?;
-        *laid = None;
-        Ok(())
-    }
-}
-
 impl Network for CniNet {
     async fn list(&self) -> PortResult<Vec<PodUid>> {
         let done = self.aside(CniNode::list).await;
@@ -144,22 +104,30 @@ impl Network for CniNet {
 
     async fn attach(&self, pod: &PodContext, namespace: &Path) -> PortResult<PodAddresses> {
         let (object, uid, namespace) = of(&pod.uid, namespace);
-        let pod = Arc::clone(&pod.pod);
-        let done = self
-            .in_turn(move |node| node.attach(&uid, &pod, &namespace))
-            .await;
+        let (pod, services) = (Arc::clone(&pod.pod), Arc::clone(&self.services));
+        let done = self.in_turn(move |node| {
+            let addresses = node.attach(&uid, &pod, &namespace)?;
+            services.pod_attached(&uid, &addresses)?;
+            Ok(addresses)
+        });
+        let done = done.await;
         done.map_err(|error| error.of("set up the network of pod", object))
     }
 
     async fn detach(&self, uid: &PodUid, namespace: &Path) -> PortResult<()> {
         let (object, uid, namespace) = of(uid, namespace);
-        let done = self.in_turn(move |node| node.detach(&uid, &namespace)).await;
+        let services = Arc::clone(&self.services);
+        let done = self.in_turn(move |node| {
+            services.pod_detached(&uid)?;
+            node.detach(&uid, &namespace)
+        });
+        let done = done.await;
         done.map_err(|error| error.of("take down the network of pod", object))
     }
 
     async fn apply_services(&self, table: &ServiceTable) -> PortResult<()> {
         let (services, table) = (Arc::clone(&self.services), table.clone());
-        let done = self.aside(move |_| services.apply(&table)).await;
+        let done = self.aside(move |node| services.apply(&table, node)).await;
         done.map_err(|error| error.of("apply the rules of", "services".to_owned()))
     }
 
@@ -173,4 +141,13 @@ impl Network for CniNet {
 
 fn of(uid: &PodUid, namespace: &Path) -> (String, PodUid, PathBuf) {
     (uid.to_string(), uid.clone(), namespace.to_owned())
+}
+
+/// Those that this kernel can have.
+fn loopback_addresses(node: &CniNode) -> Vec<IpAddr> {
+    let addresses = node.config().loopback_addresses.iter();
+    addresses
+        .filter(|address| address.is_ipv4() || sysctl::has_ipv6())
+        .copied()
+        .collect()
 }

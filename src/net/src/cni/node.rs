@@ -64,6 +64,21 @@ impl CniNode {
         Ok(self.records.list()?)
     }
 
+    /// All attachments that were made in this boot, with their addresses.
+    pub(crate) fn attached(&self) -> Result<Vec<(PodUid, PodAddresses)>, CniError> {
+        let boot = clock::boot_id()?;
+        let mut attached = Vec::new();
+        for uid in self.records.list()? {
+            if let Kept::Record(record) = self.records.read(&uid)?
+                && record.boot == boot
+                && let Some(addresses) = record.addresses()
+            {
+                attached.push((uid, addresses));
+            }
+        }
+        Ok(attached)
+    }
+
     pub(crate) fn observe(&self, uid: &PodUid, namespace: &Path) -> Result<NetworkState, CniError> {
         Ok(match self.records.read(uid)? {
             Kept::Record(record) => match whole(&record, namespace)? {

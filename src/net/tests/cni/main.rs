@@ -438,6 +438,39 @@ fn what_the_network_lacks_is_told_in_sentences() {
 }
 
 #[test]
+fn how_long_attaching_takes() {
+    let world = World::new();
+    world.script(
+        "nothing",
+        r#"cat >/dev/null; echo '{"ips": [{"address": "10.7.0.1/32"}]}'"#,
+    );
+    let portmap = json!({"type": "portmap", "capabilities": {"portMappings": true}});
+    for (what, plugins) in [
+        ("a script", vec![json!({"type": "nothing"})]),
+        ("bridge and portmap", vec![world.bridge(), portmap]),
+    ] {
+        world.network("1.0.0", &plugins);
+        let pods: Vec<TestPod> = (0..11).map(|_| world.pod_of(with_host_port())).collect();
+        let pods = &pods;
+        let mut times = world.ask(|net| async move {
+            let mut times = Vec::new();
+            for pod in pods {
+                let begun = Instant::now();
+                net.attach(&pod.context(), &pod.namespace).await?;
+                let attached = begun.elapsed();
+                net.detach(&pod.uid, &pod.namespace).await?;
+                times.push((attached, begun.elapsed() - attached));
+            }
+            Ok(times)
+        });
+        times.sort();
+        println!("{what}: attach and detach, of the median attach: {:?}", times[5]);
+        // Far above what it takes, for machines under load.
+        assert!(times[5].0 < Duration::from_secs(10), "{what}: {times:?}");
+    }
+}
+
+#[test]
 fn policies_are_refused_and_none_are_not() {
     let world = World::new();
     world.ask(|net| async move {

@@ -7,8 +7,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use pinnace_api::pod::Protocol;
 use pinnace_api::testing;
-use pinnace_api::{Pod, PodUid};
+use pinnace_api::{Namespace, ObjectName, Pod, PodUid};
 use pinnace_core::network::{NetworkState, PodAddresses};
 use pinnace_core::ports::{Network, PodContext, PortResult};
 use pinnace_core::resources::{CgroupValues, QosClass};
@@ -82,7 +83,10 @@ impl World {
             bin_directories: vec![self.path("bin"), PLUGINS.into()],
             libcni_cache: self.path("cache"),
             loopback_addresses: vec!["10.96.0.10".parse().unwrap()],
-            rules: RulesConfig::default(),
+            rules: RulesConfig {
+                service_ranges: vec!["10.96.0.0/16".parse().unwrap()],
+                ..RulesConfig::default()
+            },
         }
     }
 
