@@ -31,6 +31,8 @@ pub struct ServiceRanges {
     pub node_ports: RangeInclusive<u16>,
     /// Addresses that are never given away: the DNS server's own.
     pub reserved: Vec<IpAddr>,
+    /// Ports of the node that are never given away: the agent's own.
+    pub reserved_node_ports: Vec<u16>,
 }
 
 /// Names a Service within the node.

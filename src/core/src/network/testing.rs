@@ -32,5 +32,6 @@ pub(super) fn ranges() -> ServiceRanges {
         cluster: vec!["10.96.0.0/16".parse().unwrap(), "fd00:96::/112".parse().unwrap()],
         node_ports: 30_000..=32_767,
         reserved: vec!["10.96.0.10".parse().unwrap()],
+        reserved_node_ports: vec![31_000],
     }
 }

@@ -183,6 +183,8 @@ impl<'b> Books<'b> {
         let why = if !range.contains(&number) {
             let (first, last) = (range.start(), range.end());
             format!("provided port is not in the valid range. The range of valid ports is {first}-{last}")
+        } else if self.ranges.reserved_node_ports.contains(&number) {
+            "provided port is already allocated, to the agent itself".to_owned()
         } else if let Some((namespace, holder)) = self.holder_of_port(number, name) {
             format!("provided port is already allocated, to Service {namespace}/{holder}")
         } else {
@@ -203,7 +205,10 @@ impl<'b> Books<'b> {
         own: &BTreeSet<u16>,
     ) -> Result<u16, Refusal> {
         let range = &self.ranges.node_ports;
-        let is_free = |number: &u16| !own.contains(number) && self.holder_of_port(*number, name).is_none();
+        let is_free = |number: &u16| {
+            let is_reserved = self.ranges.reserved_node_ports.contains(number) || own.contains(number);
+            !is_reserved && self.holder_of_port(*number, name).is_none()
+        };
         if let Some(kept) = kept.filter(|kept| range.contains(kept) && is_free(kept)) {
             return Ok(kept);
         }

@@ -189,6 +189,12 @@ fn node_ports_are_given_kept_and_refused() {
         refusal(&outside).1,
         "Invalid value: 80: provided port is not in the valid range. The range of valid ports is 30000-32767"
     );
+    let agents = fresh(&[one("a", spec(json!({"port": 80, "nodePort": 31_000})))]);
+    assert!(
+        refusal(&agents)
+            .1
+            .ends_with("provided port is already allocated, to the agent itself")
+    );
     let dns = json!([{"name": "t", "port": 53}, {"name": "u", "port": 53, "protocol": "UDP"}, {"name": "m", "port": 9}]);
     let given = fresh(&[one("a", json!({"type": "NodePort", "ports": dns}))]);
     let ports = &of(&given, "a").node_ports;
@@ -243,6 +249,7 @@ fn what_is_no_longer_of_a_range_is_given_anew() {
         cluster: vec!["10.97.0.0/29".parse().unwrap()],
         node_ports: 40_000..=40_000,
         reserved: Vec::new(),
+        reserved_node_ports: Vec::new(),
     };
     let after = allocate(&services, &before.allocations, &narrow);
     let given = of(&after, "a");
@@ -256,6 +263,7 @@ fn a_full_range_is_said_to_be_full() {
         cluster: vec!["10.97.0.0/30".parse().unwrap()],
         node_ports: 40_000..=40_000,
         reserved: vec![ip("10.97.0.1")],
+        reserved_node_ports: Vec::new(),
     };
     let services = ["a", "b"].map(|name| one(name, json!({})));
     let allocated = allocate(&services, &ServiceAllocations::new(), &tiny);
@@ -346,6 +354,7 @@ proptest! {
             cluster: vec!["10.96.0.0/28".parse().unwrap(), "fd00::/124".parse().unwrap()],
             node_ports: 30_000..=30_005,
             reserved: vec![ip("10.96.0.5")],
+            reserved_node_ports: vec![30_004],
         };
         let mut before = ServiceAllocations::new();
         for services in rounds {
@@ -358,7 +367,7 @@ proptest! {
                     prop_assert!(addresses.insert(*address) && *address != ip("10.96.0.5"));
                 }
                 for port in given.node_ports.values() {
-                    prop_assert!(ports.insert(*port));
+                    prop_assert!(ports.insert(*port) && *port != 30_004);
                 }
             }
             for service in &services {
