@@ -7,9 +7,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use pinnace_api::pod::Protocol;
 use pinnace_api::testing;
-use pinnace_api::{Namespace, ObjectName, Pod, PodUid};
+use pinnace_api::{Pod, PodUid};
 use pinnace_core::network::{NetworkState, PodAddresses};
 use pinnace_core::ports::{Network, PodContext, PortResult};
 use pinnace_core::resources::{CgroupValues, QosClass};
