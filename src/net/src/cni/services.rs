@@ -12,7 +12,7 @@ use super::config::CniConfig;
 use super::error::CniError;
 use super::node::CniNode;
 use crate::names::HostNames;
-use crate::rules::Rules;
+use crate::rules::{Rules, RulesConfig};
 
 /// Rules of Services.
 #[derive(Debug)]
@@ -33,8 +33,13 @@ enum Laid {
 impl Services {
     pub(crate) fn new(config: &CniConfig) -> Self {
         let names = HostNames::new(&config.layout);
+        let rules = RulesConfig {
+            // Masquerade is the plugins'.
+            pod_ranges: Vec::new(),
+            ..config.rules.clone()
+        };
         Self {
-            rules: Rules::new(config.rules.clone(), names.clone()),
+            rules: Rules::new(rules, names.clone()),
             names,
             laid: Mutex::new(Laid::Unknown),
         }

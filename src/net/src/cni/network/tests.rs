@@ -163,3 +163,24 @@ fn what_a_record_keeps_is_read_back() {
     assert_eq!(Network::from_list(&network.to_list()).unwrap(), network);
     assert!(Network::from_list(&json!({"name": "x"})).is_err());
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_bytes_are_a_network_or_an_error(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+        let directory = Directory::new();
+        std::fs::write(directory.0.path().join("x.conflist"), bytes).unwrap();
+        let _ = directory.load();
+    }
+
+    #[test]
+    fn a_network_with_a_byte_changed_is_a_network_or_an_error(at in 0_usize..200, byte in proptest::num::u8::ANY) {
+        let mut bytes = list("x").to_string().into_bytes();
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        let directory = Directory::new();
+        std::fs::write(directory.0.path().join("x.conflist"), bytes).unwrap();
+        if let Ok(network) = directory.load() {
+            proptest::prop_assert_eq!(Network::from_list(&network.to_list()).unwrap(), network);
+        }
+    }
+}
