@@ -31,6 +31,7 @@ check: deps-build ## format, lints, documentation
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
 
 bench: build deps-run deps-bench ## measure the budgets beside what a user would run instead; rewrites docs/SPECIFICATION.md
+	$(CARGO) build --release --locked -p pinnace-net --example attach
 	TARGET=$(TARGET) packaging/bench/run
 
 audit: ## licences and advisories of every dependency (installs cargo-deny where it is missing)

@@ -1,10 +1,15 @@
 """What the bench asks the host: processes' memory and CPU, traces of a pod, facts of the machine."""
 
+import ctypes
 import os
 import platform
 import subprocess
 import time
+from contextlib import contextmanager
 from pathlib import Path
+
+CLONE_NEWNET = 0x40000000
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 # How much slower than a real machine this one is: what hangs is given that much more time, and who waits asks that
 # much less often, so that asking takes no more of the machine than elsewhere.
@@ -106,3 +111,30 @@ def wait_until(what, seconds, ask, pause=0.001):
         if time.monotonic() > deadline:
             raise RuntimeError(f"{what}: not within {seconds * SLOWER} s")
         time.sleep(pause * SLOWER)
+
+
+@contextmanager
+def own_network():
+    """All that is started meanwhile has a network of its own, with a way out that leads nowhere."""
+    before = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    checked("unshare", LIBC.unshare(CLONE_NEWNET))
+    try:
+        for command in (
+            "link set lo up",
+            "link add up0 type veth peer name away0",
+            "address add 192.0.2.1/24 dev up0",
+            "link set up0 up",
+            "link set away0 up",
+            "route add default via 192.0.2.2",
+        ):
+            output("ip", *command.split())
+        yield
+    finally:
+        checked("setns", LIBC.setns(before, CLONE_NEWNET))
+        os.close(before)
+
+
+def checked(call, answer):
+    if answer != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{call}: {os.strerror(number)}")

@@ -1,5 +1,6 @@
 """The measures, one function each; all times in seconds."""
 
+import json
 import os
 import signal
 import time
@@ -9,6 +10,7 @@ from statistics import median
 import host
 
 PODS = 100
+CNI_PLUGINS = "/usr/lib/cni"
 
 
 def pod_start(node, name="start"):
@@ -101,6 +103,12 @@ def adoption(node):
     if sorted(node.shims()) != before:
         raise RuntimeError("other shims than before")
     return took
+
+
+def attach(programs, rounds):
+    """Seconds that the network of a pod with a host port takes, by pinnace and by CNI plugins, in turn."""
+    took = json.loads(host.output(str(programs / "examples/attach"), str(rounds), CNI_PLUGINS))
+    return took["pinnace"], took["cni"]
 
 
 def sizes_mib(programs):

@@ -18,6 +18,7 @@ def table(facts, results):
         if runtime in results:
             rows += of_runtime(runtime, results[runtime])
     rows += of_node(results["runc"], results["sizes"])
+    rows += of_network(*results["attach"], results["runc"]["ways"])
     return "\n".join([heading(facts, results), "", *of_rows(rows)])
 
 
@@ -121,6 +122,24 @@ def of_node(found, sizes):
         row("programs, stripped", f"{sum(sizes):.1f} MiB", "15 MiB", sum(sizes) <= 15,
             f"agent {sizes[0]:.1f}, shim {sizes[1]:.1f}", "", "`ls -l target/release/pinnace*`"),
     ]
+
+
+def of_network(ours, plugins, ways):
+    """Attachment, and what arrives by each way; `ways` are tuples of bits a second, requests a second, latency."""
+    rows = [
+        row("pod's network attached", milli(median(ours)), "3 ms", median(ours) <= 0.003, spread(ours),
+            f"CNI `bridge` and `portmap`: {spread(plugins)}", "`measures.attach` (`src/net/examples/attach.rs`)"),
+    ]
+    bits, rate, half = ({way: median(one[at] for one in found) for way, found in ways.items()} for at in range(3))
+    for way, what in (("pods", "pod to pod"), ("service", "pod to Service")):
+        rows += [
+            row(f"throughput, {what}", f"{bits[way] / bits['pair']:.2f} × a plain veth pair", "none", True,
+                f"{bits[way] / 1e9:.1f} Gbit/s", f"{bits['pair'] / 1e9:.1f} Gbit/s", "`network.throughput` (iperf3)"),
+            row(f"HTTP, {what}", f"{rate[way] / rate['pair']:.2f} × a plain veth pair", "none", True,
+                f"{rate[way]:.0f} a second, median {milli(half[way])}", f"{rate['pair']:.0f} a second, median {milli(half['pair'])}",
+                "`network.requests` (wrk)"),
+        ]
+    return rows
 
 
 def milli(seconds):

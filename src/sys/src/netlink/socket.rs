@@ -75,6 +75,10 @@ impl Socket {
     ///
     /// The kernel goes on after a request that fails (but for the transactions of nftables).
     pub fn execute(&mut self, mut batch: Batch) -> io::Result<Answers> {
+        if batch.len() == 0 {
+            // The kernel takes no empty message.
+            return Ok(Answers::default());
+        }
         let first = self.send(&mut batch)?;
         let mut waiting: Vec<bool> = (0..batch.len())
             .map(|place| batch.is_acknowledged(place))
