@@ -78,15 +78,22 @@ pub(super) fn unschedulable(
         let detail = "node affinity: the names in matchFields exclude each other".to_owned();
         return Some((message, vec![detail]));
     }
-    let rejections = rejections(spec, node, running);
-    let first = rejections.first()?;
+    let mut rejections = rejections(spec, node, running);
+    let first = rejections.first_mut()?;
     let mut reasons: Vec<String> = first.reasons.iter().map(|reason| format!("1 {reason}")).collect();
     reasons.sort_unstable();
-    let message = format!(
+    let mut message = format!(
         "{NO_NODE} {}. {}",
         reasons.join(", "),
         after_preemption(first.preemption_could_help)
     );
+    if first.filter == Filter::NodePorts {
+        // Who holds the port is all that helps, and nothing but this pod's status is looked at by many.
+        for holder in first.details.drain(..) {
+            message.push(' ');
+            message.push_str(&holder);
+        }
+    }
     let details = rejections.into_iter().flat_map(|rejection| rejection.details);
     Some((message, details.collect()))
 }

@@ -17,7 +17,7 @@ use pinnace_api::ident::IdentError;
 use pinnace_api::pod::Protocol;
 use pinnace_api::{Bytes, LabelName, MilliCpu, Namespace, NodeName, ObjectKey, ObjectName};
 
-use crate::config::{NodeConfig, Reserved};
+use crate::config::{NodeConfig, PodNetwork, Reserved};
 
 pub use record::{DrainUnderWay, EvictedPod, NodeRecord, TaintSince};
 pub use status::NodeState;
@@ -123,7 +123,7 @@ impl Node {
             capacity: NodeResources::default(),
             allocatable: NodeResources::default(),
             own_ports: Vec::new(),
-            forwards_host_ports: false,
+            forwards_host_ports: config.pod_network != PodNetwork::None,
             facts,
         };
         node.apply(config);

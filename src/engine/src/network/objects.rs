@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pinnace_api::{Cidr, NetworkPolicy, Service};
+use pinnace_core::config::{NetworkPlan, PodNetwork};
 use pinnace_core::network::{NamespaceLabels, ServiceAllocations, ServiceName, ServiceRanges};
 
 /// What the node's network is made of.
@@ -15,6 +16,21 @@ pub struct NetworkParts {
     pub pod_ranges: Vec<Cidr>,
     /// `cluster.local`, say.
     pub domain: String,
+}
+
+impl NetworkParts {
+    /// Of a node with this plan; `None` where pods have no network.
+    pub fn of(plan: &NetworkPlan) -> Option<Self> {
+        (plan.pods != PodNetwork::None).then(|| Self {
+            services: ServiceRanges {
+                cluster: plan.service_ranges.clone(),
+                node_ports: plan.node_ports.clone(),
+                reserved: plan.dns.clone(),
+            },
+            pod_ranges: plan.pod_ranges.clone(),
+            domain: plan.domain.clone(),
+        })
+    }
 }
 
 /// The manifests' objects about the network, with what the node gave to them.
