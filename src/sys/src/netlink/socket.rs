@@ -75,7 +75,7 @@ impl Socket {
     ///
     /// The kernel goes on after a request that fails (but for the transactions of nftables).
     pub fn execute(&mut self, mut batch: Batch) -> io::Result<Answers> {
-        if batch.len() == 0 {
+        if batch.is_empty() {
             // The kernel takes no empty message.
             return Ok(Answers::default());
         }
