@@ -6,6 +6,7 @@ use std::sync::Arc;
 use pinnace_api::{Cidr, NetworkPolicy, Service};
 use pinnace_core::config::{NetworkPlan, PodNetwork};
 use pinnace_core::network::{NamespaceLabels, ServiceAllocations, ServiceName, ServiceRanges};
+use pinnace_core::node::OwnPort;
 
 /// What the node's network is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,13 +20,14 @@ pub struct NetworkParts {
 }
 
 impl NetworkParts {
-    /// Of a node with this plan; `None` where pods have no network.
-    pub fn of(plan: &NetworkPlan) -> Option<Self> {
+    /// Of a node with this plan, which listens on ports of its own; `None` where pods have no network.
+    pub fn of(plan: &NetworkPlan, own_ports: &[OwnPort]) -> Option<Self> {
         (plan.pods != PodNetwork::None).then(|| Self {
             services: ServiceRanges {
                 cluster: plan.service_ranges.clone(),
                 node_ports: plan.node_ports.clone(),
                 reserved: plan.dns.clone(),
+                reserved_node_ports: own_ports.iter().map(|own| own.address.port()).collect(),
             },
             pod_ranges: plan.pod_ranges.clone(),
             domain: plan.domain.clone(),
