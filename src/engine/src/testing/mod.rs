@@ -59,7 +59,6 @@ pub fn network() -> NetworkParts {
             node_ports: 30_000..=32_767,
             reserved: vec!["10.96.0.10".parse().unwrap()],
             reserved_node_ports: vec![9100],
-            reserved_node_ports: Vec::new(),
         },
         pod_ranges: ranges(&["10.244.0.0/24"]),
         domain: "cluster.local".to_owned(),
