@@ -3,6 +3,7 @@
 //! Workers and the manager write; the command line, the metrics and the page read. Readers take copies and
 //! never hold a lock while they work.
 
+mod addresses;
 mod events;
 mod readiness;
 mod view;
@@ -19,6 +20,7 @@ use pinnace_core::ports::PhaseCounts;
 
 use tokio::sync::Notify;
 
+pub use addresses::Addresses;
 pub use events::{Counted, Events, MAX_EVENTS};
 pub use readiness::Readiness;
 pub use view::{DaemonSetView, Look, PodView, Reach, ServiceView};
@@ -44,7 +46,7 @@ struct Inner {
 pub struct Board {
     inner: Mutex<Inner>,
     standing: Notify,
-    addresses: Notify,
+    addresses: Addresses,
 }
 
 impl Board {
@@ -74,20 +76,18 @@ impl Board {
             self.standing.notify_one();
         }
         if reached.unwrap_or_default() != view.reach() {
-            self.addresses.notify_one();
+            self.addresses.change();
         }
         view
     }
 
-    /// The pod has its addresses now; its worker looks again only when more is done.
-    pub fn attached(&self, uid: &PodUid, addresses: &PodAddresses) {
-        let mut inner = self.inner();
-        let Some(view) = inner.pods.get_mut(uid) else {
-            return;
-        };
-        Arc::make_mut(view).status.set_pod_ips(&addresses.list());
-        drop(inner);
-        self.addresses.notify_one();
+    /// The pod has its addresses now; its worker looks again only when more is done. Answers the number of this
+    /// change, for [`Addresses::applied`].
+    pub fn attached(&self, uid: &PodUid, addresses: &PodAddresses) -> u64 {
+        if let Some(view) = self.inner().pods.get_mut(uid) {
+            Arc::make_mut(view).status.set_pod_ips(&addresses.list());
+        }
+        self.addresses.change()
     }
 
     /// Takes note that a container was killed for want of memory.
@@ -115,7 +115,7 @@ impl Board {
         inner.oom_kills.retain(|(of, _), _| of != uid);
         drop(inner);
         if view.is_some_and(|view| view.reach() != Reach::default()) {
-            self.addresses.notify_one();
+            self.addresses.change();
         }
     }
 
@@ -137,10 +137,9 @@ impl Board {
         self.standing.notified().await;
     }
 
-    /// Returns when a pod got or lost its addresses, or may be reached differently by them; several changes may
-    /// count as one.
-    pub async fn addresses_changed(&self) {
-        self.addresses.notified().await;
+    /// Changes of pods' addresses, and of whether pods can be reached by them.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
     }
 
     /// All pods that have a worker.

@@ -117,11 +117,18 @@ impl<A: Adapters> Tracker<A> {
         let shared = Arc::clone(&self.shared);
         loop {
             let began = Instant::now();
+            // Asked before the pods are looked at: later changes are of a later round.
+            let changes = shared.board.addresses().newest();
             let objects = self.objects.borrow_and_update().clone();
             if let Some(objects) = objects {
                 let tables = Tables::of(&objects, &shared.board.pods(), &self.parts);
                 shared.board.set_services(tables.views(&objects));
                 self.apply(tables).await;
+                if self.policies.table.is_some() {
+                    // Where there is no policy, no pod waits for any.
+                    let upto = (!objects.policies.is_empty()).then_some(changes);
+                    shared.board.addresses().set_applied(upto);
+                }
             }
             // A change that comes meanwhile is not lost: each arm below remembers it.
             tokio::time::sleep((began.elapsed() * 3).clamp(PAUSE, LONGEST_PAUSE)).await;
@@ -130,7 +137,7 @@ impl<A: Adapters> Tracker<A> {
             // Every arm only says "look again".
             tokio::select! {
                 changed = self.objects.changed() => if changed.is_err() { return },
-                () = shared.board.addresses_changed() => {}
+                () = shared.board.addresses().changed() => {}
                 () = until(again_at) => {}
             }
         }

@@ -238,3 +238,28 @@ async fn many_pods_at_once_are_few_changes() {
     let changes = applied(&machine);
     assert!(changes < 100, "{changes} changes of the rules");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_runs_nothing_before_the_policies_know_of_it() {
+    let machine = Arc::new(Machine::new());
+    let agent = Agent::start(&machine);
+    agent.list(&[POLICY.to_owned()]).await;
+    machine.fake.take_calls();
+    agent.list(&[POLICY.to_owned(), labelled("one", "")]).await;
+    let calls: Vec<Op> = machine.fake.take_calls().iter().map(|call| call.op).collect();
+    let place = |op| calls.iter().position(|other| *other == op).unwrap();
+    assert!(place(Op::AttachNetwork) < place(Op::ApplyPolicies), "{calls:?}");
+    assert!(place(Op::ApplyPolicies) < place(Op::StartContainer), "{calls:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn policies_that_cannot_be_applied_hold_up_a_pod_for_two_seconds() {
+    let machine = Arc::new(Machine::new());
+    let agent = Agent::start(&machine);
+    agent.list(&[POLICY.to_owned()]).await;
+    break_next(&machine, Op::ApplyPolicies, 1000);
+    agent.list(&[POLICY.to_owned(), labelled("one", "")]).await;
+    assert!(agent.running().is_empty());
+    pass(2).await;
+    assert_eq!(agent.running(), ["one"]);
+}

@@ -22,6 +22,9 @@ const SIGKILL: i32 = 9;
 /// An image that takes longer to be found is not there yet: others may start meanwhile.
 const IMAGE_AT_ONCE: Duration = Duration::from_millis(100);
 
+/// A pod starts without its policies only where they cannot be applied for this long.
+const POLICIES_WITHIN: Duration = Duration::from_secs(2);
+
 /// What an action leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Done {
@@ -102,7 +105,8 @@ impl<A: Adapters> PodWorker<A> {
             Action::AttachNetwork => {
                 let namespace = runtime.network_namespace(uid);
                 self.addresses = adapters.network().attach(&self.context, &namespace).await?;
-                self.shared.board.attached(uid, &self.addresses);
+                let change = self.shared.board.attached(uid, &self.addresses);
+                self.unguarded = Some(change);
             }
             Action::DetachNetwork => {
                 let namespace = runtime.network_namespace(uid);
@@ -110,10 +114,7 @@ impl<A: Adapters> PodWorker<A> {
             }
             Action::PrepareVolumes => adapters.volumes().prepare(&self.context).await?,
             Action::CreateContainer { name, attempt } => return self.create(name, *attempt, turn).await,
-            Action::StartContainer { name, attempt } => {
-                runtime.start_container(uid, name, *attempt).await?;
-                self.tell_started(name, *attempt);
-            }
+            Action::StartContainer { name, attempt } => return self.start(name, *attempt, turn).await,
             Action::StopContainer { name, attempt } => {
                 self.tell_stopping(name);
                 runtime
@@ -174,6 +175,33 @@ impl<A: Adapters> PodWorker<A> {
         self.images.insert(name.clone(), image);
         self.tell_created(name);
         Ok(Done::Next)
+    }
+
+    async fn start(&mut self, name: &ContainerName, attempt: u32, turn: &mut Turn<'_>) -> PortResult<Done> {
+        if let Err(changed) = self.await_policies(turn).await {
+            return Ok(changed.into());
+        }
+        let runtime = self.shared.adapters.runtime();
+        runtime.start_container(&self.context.uid, name, attempt).await?;
+        self.tell_started(name, attempt);
+        Ok(Done::Next)
+    }
+
+    /// Waits until policies know of a pod that was just attached.
+    async fn await_policies(&mut self, turn: &mut Turn<'_>) -> Result<(), OrderChanged> {
+        let Some(change) = self.unguarded else {
+            return Ok(());
+        };
+        let addresses = self.shared.board.addresses();
+        let in_time = turn
+            .unless_changed(addresses.applied(change, POLICIES_WITHIN))
+            .await?;
+        if !in_time {
+            // Why they cannot be applied is told by whoever tries.
+            tracing::warn!(uid = %self.context.uid, "started although policies do not know of the pod yet");
+        }
+        self.unguarded = None;
+        Ok(())
     }
 
     /// Finds or gets the image; while that lasts, others may start.

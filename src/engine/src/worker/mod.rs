@@ -67,6 +67,8 @@ pub struct PodWorker<A> {
     identity_tries: (u32, BootMillis),
     /// The pod's own addresses, as they were seen or given last.
     addresses: PodAddresses,
+    /// The pod was attached, by this change of the board's addresses, and policies may not know of it yet.
+    unguarded: Option<u64>,
     /// Images of the containers made so far, for statuses.
     images: BTreeMap<ContainerName, ImageHandle>,
     /// Counts changes of the image store: what waits for an image tries at once.
@@ -105,6 +107,7 @@ impl<A: Adapters> PodWorker<A> {
             is_stand_in: false,
             identity_tries: (0, BootMillis::default()),
             addresses: PodAddresses::default(),
+            unguarded: None,
             images: BTreeMap::new(),
             images_changed,
             told: Told::default(),
