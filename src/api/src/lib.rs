@@ -40,6 +40,7 @@ mod support;
 pub mod testing;
 mod tree;
 mod typed;
+mod variables;
 mod yaml;
 
 pub use cidr::Cidr;

@@ -12,8 +12,11 @@
 
 mod addresses;
 mod allocate;
+mod env;
+mod files;
 mod inputs;
 mod policies;
+mod resolver;
 mod services;
 mod tables;
 #[cfg(test)]
@@ -21,8 +24,11 @@ mod testing;
 
 pub use addresses::{ClusterDns, NetworkState, PodAddresses};
 pub use allocate::{Allocated, AllocationProblem, allocate};
+pub use env::service_variables;
+pub use files::{HostNames, NameTooLong, hosts_of_host};
 pub use inputs::{NamespaceLabels, PodOnNetwork, ServiceAllocations, ServiceName, ServiceRanges};
 pub use policies::policy_table;
+pub use resolver::{PodResolver, ResolvConf, ResolverWarning, pod_resolver};
 pub use services::service_table;
 pub use tables::{
     Allowed, Direction, Endpoint, NameRecord, NameTable, PolicyTable, PortEntry, ServiceEntry, ServiceForm,
