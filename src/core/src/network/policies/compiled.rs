@@ -17,46 +17,58 @@ type Labels = BTreeMap<LabelName, String>;
 
 /// The pods that policies concern, and their namespaces.
 pub(super) struct World<'w> {
+    namespaces: BTreeMap<&'w Namespace, Members<'w>>,
+}
+
+/// One namespace that has pods.
+struct Members<'w> {
+    labels: Labels,
     pods: Vec<&'w PodOnNetwork>,
-    namespaces: BTreeMap<&'w Namespace, Labels>,
 }
 
 impl<'w> World<'w> {
     pub(super) fn of(pods: &'w [PodOnNetwork], labels: &NamespaceLabels) -> Self {
-        let pods: Vec<_> = pods.iter().filter(|one| !one.pod.spec.host_network).collect();
-        let labelled = |one: &&'w PodOnNetwork| {
+        let mut namespaces: BTreeMap<&Namespace, Members<'_>> = BTreeMap::new();
+        for one in pods.iter().filter(|one| !one.pod.spec.host_network) {
             let namespace = &one.pod.meta.namespace;
-            let mut all = labels.get(namespace).cloned().unwrap_or_default();
-            all.extend(labels_of_unmade(namespace));
-            (namespace, all)
-        };
-        let namespaces = pods.iter().map(labelled).collect();
-        Self { pods, namespaces }
+            let members = namespaces.entry(namespace).or_insert_with(|| {
+                let mut all = labels.get(namespace).cloned().unwrap_or_default();
+                all.extend(labels_of_unmade(namespace));
+                Members {
+                    labels: all,
+                    pods: Vec::new(),
+                }
+            });
+            members.pods.push(one);
+        }
+        Self { namespaces }
     }
 
     pub(super) fn pods(&self) -> impl Iterator<Item = &'w PodOnNetwork> {
-        self.pods.iter().copied()
+        self.namespaces
+            .values()
+            .flat_map(|members| members.pods.iter().copied())
     }
 
     /// Pods by their labels and their namespaces'; of namespace `own` where there is no selector of namespaces.
-    fn selected(
+    fn select(
         &self,
         own: &Namespace,
         namespaces: Option<&LabelSelector>,
         pods: &LabelSelector,
-    ) -> impl Iterator<Item = &'w PodOnNetwork> {
-        let is_meant = |namespace: &Namespace, labels: &Labels| {
-            namespaces.map_or(namespace == own, |selector| selector.matches(labels))
+    ) -> Vec<&'w PodOnNetwork> {
+        let matching = |members: &Members<'w>| -> Vec<&'w PodOnNetwork> {
+            let all = members.pods.iter().copied();
+            all.filter(|one| pods.matches(&one.pod.meta.labels)).collect()
+        };
+        let Some(selector) = namespaces else {
+            return self.namespaces.get(own).map(matching).unwrap_or_default();
         };
         let meant = self
             .namespaces
-            .iter()
-            .filter(|(namespace, labels)| is_meant(namespace, labels));
-        let meant: Vec<&Namespace> = meant.map(|(namespace, _)| *namespace).collect();
-        self.pods.iter().copied().filter(move |one| {
-            let meta = &one.pod.meta;
-            meant.binary_search(&&meta.namespace).is_ok() && pods.matches(&meta.labels)
-        })
+            .values()
+            .filter(|members| selector.matches(&members.labels));
+        meant.flat_map(matching).collect()
     }
 }
 
@@ -95,20 +107,21 @@ const EVERY_PORT: (u16, u16) = (0, u16::MAX);
 
 impl<'p> Compiled<'p> {
     pub(super) fn of(policy: &'p NetworkPolicy, world: &World<'_>) -> Self {
-        let side = |rules: &Option<Vec<PolicyRule>>, direction: Direction| {
-            FAMILIES.map(|family| {
-                let mut side = Side::default();
-                for rule in rules.iter().flatten() {
-                    let peers = Peers::of(rule, &policy.meta.namespace, world, family);
+        let sides = |rules: &Option<Vec<PolicyRule>>, direction: Direction| {
+            let mut sides = [Side::default(), Side::default()];
+            for rule in rules.iter().flatten() {
+                let selected = Selected::of(rule, &policy.meta.namespace, world);
+                for (side, family) in sides.iter_mut().zip(FAMILIES) {
+                    let peers = Peers::of(rule, &selected, world, family);
                     side.add(rule, &peers, direction);
                 }
-                side
-            })
+            }
+            sides
         };
         Self {
             policy,
-            ingress: side(&policy.ingress, Direction::Ingress),
-            egress: side(&policy.egress, Direction::Egress),
+            ingress: sides(&policy.ingress, Direction::Ingress),
+            egress: sides(&policy.egress, Direction::Egress),
         }
     }
 
@@ -180,6 +193,19 @@ impl Side {
     }
 }
 
+/// The pods that a rule's selectors mean, of either family.
+struct Selected<'w>(Vec<&'w PodOnNetwork>);
+
+impl<'w> Selected<'w> {
+    fn of(rule: &PolicyRule, own: &Namespace, world: &World<'w>) -> Self {
+        let select = |peer: &PolicyPeer| match peer {
+            PolicyPeer::Pods { namespaces, pods } => world.select(own, namespaces.as_ref(), pods),
+            PolicyPeer::IpBlock { .. } => Vec::new(),
+        };
+        Self(rule.peers.iter().flat_map(select).collect())
+    }
+}
+
 /// The peers of one rule.
 struct Peers<'w> {
     world: &'w World<'w>,
@@ -188,24 +214,20 @@ struct Peers<'w> {
 }
 
 impl<'w> Peers<'w> {
-    fn of(rule: &PolicyRule, own: &Namespace, world: &'w World<'w>, family: IpFamily) -> Self {
+    fn of(rule: &PolicyRule, selected: &Selected<'_>, world: &'w World<'w>, family: IpFamily) -> Self {
         let mut found = Vec::new();
         if rule.peers.is_empty() {
             found.push(ranges::everybody(family));
         }
         for peer in &rule.peers {
-            match peer {
-                PolicyPeer::Pods { namespaces, pods } => {
-                    let selected = world.selected(own, namespaces.as_ref(), pods);
-                    found.extend(selected.flat_map(|one| addresses(one, family)));
-                }
-                PolicyPeer::IpBlock { cidr, except } if IpFamily::of(cidr.first()) == family => {
-                    let except = except.iter().map(|range| ranges::of_cidr(*range)).collect();
-                    found.extend(ranges::without(ranges::of_cidr(*cidr), except));
-                }
-                PolicyPeer::IpBlock { .. } => {}
+            if let PolicyPeer::IpBlock { cidr, except } = peer
+                && IpFamily::of(cidr.first()) == family
+            {
+                let except = except.iter().map(|range| ranges::of_cidr(*range)).collect();
+                found.extend(ranges::without(ranges::of_cidr(*cidr), except));
             }
         }
+        found.extend(selected.0.iter().flat_map(|one| addresses(one, family)));
         Self {
             world,
             family,

@@ -347,6 +347,34 @@ fn neighbouring_peers_are_one_range() {
     assert_eq!(table.allowed.len(), 100, "one for each pod");
 }
 
+#[test]
+fn a_hundred_policies_over_a_thousand_pods_are_a_matter_of_milliseconds() {
+    let pods: Vec<_> = (0..1000)
+        .map(|number| {
+            let place = format!("n{}/p{number}", number % 10);
+            let address = format!("10.0.{}.{}", number / 250, number % 250);
+            pod(&place, &format!("a{}", number % 20), &[&address], json!({}))
+        })
+        .collect();
+    let policies: Vec<_> = (0..100)
+        .map(|number| {
+            let labels = |app: usize| json!({"matchLabels": {"app": format!("a{}", app % 20)}});
+            let peers: Vec<Value> =
+                (0..10).map(|more| json!({"podSelector": labels(number + more), "namespaceSelector": {}})).collect();
+            let spec = json!({
+                "podSelector": labels(number), "ingress": [{"from": peers, "ports": [{"port": 80}, {"port": 443}]}],
+            });
+            network_policy(&format!("n{}", number % 10), &format!("p{number}"), &spec)
+        })
+        .collect();
+    let before = std::time::Instant::now();
+    let table = policy_table(&policies, &pods, &NamespaceLabels::new());
+    let took = before.elapsed();
+    assert!(table.allowed.len() > 1000);
+    // Unoptimised, and on a busy machine.
+    assert!(took.as_secs() < 5, "{took:?}");
+}
+
 fn any_selector() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(json!({})),
