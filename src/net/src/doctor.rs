@@ -26,6 +26,11 @@ pub fn links(config: &NetConfig) -> Vec<Finding> {
     findings
 }
 
+/// All that the rules lack: the program, the kernel's pieces, a way through the host's own firewall.
+pub fn rules(config: &NetConfig) -> Vec<Finding> {
+    crate::rules::findings(config)
+}
+
 fn kernel() -> Option<Finding> {
     let failed = match pinnace_sys::namespace::within_new_network(links::probe) {
         Ok(Ok(())) => return None,

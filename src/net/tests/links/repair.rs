@@ -88,10 +88,13 @@ fn links_are_found_without_leases_and_nameless_ones_are_cleared() {
     world.attach(&other);
     clear_alias(&world, &link(&world, &other));
     std::fs::remove_dir_all(world.config().layout.network().join("leases")).unwrap();
-    assert_eq!(world.list(), std::slice::from_ref(&one.uid));
+    let found = [one.uid.clone(), other.uid.clone()];
+    assert_eq!(world.list(), found, "one by its link, the other by its rules");
     assert!(!world.on_host("ip -o link").contains(&link(&world, &other)));
     assert_eq!(world.observe(&one), NetworkState::Partial);
+    assert_eq!(world.observe(&other), NetworkState::Partial);
     world.detach(&one);
+    world.detach(&other);
     assert!(world.list().is_empty());
 }
 

@@ -1,9 +1,9 @@
 //! A host of its own for a test: a network namespace with another one outside of it, and pods' namespaces.
 
-use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use pinnace_api::testing;
@@ -19,14 +19,14 @@ use serde_json::json;
 
 pub struct World {
     directory: tempfile::TempDir,
-    made: Cell<u64>,
+    made: AtomicU64,
 }
 
 impl World {
     pub fn new() -> Self {
         let world = Self {
             directory: tempfile::tempdir().unwrap(),
-            made: Cell::new(0),
+            made: AtomicU64::new(0),
         };
         world.pin("host");
         world
@@ -60,8 +60,7 @@ impl World {
 
     /// The next pod, with a namespace of its own.
     pub fn pod(&self) -> TestPod {
-        self.made.set(self.made.get() + 1);
-        let uid = testing::uid(self.made.get());
+        let uid = testing::uid(self.made.fetch_add(1, Ordering::Relaxed) + 1);
         let namespace = self.pin(&format!("pod-{uid}"));
         let pod = testing::pod("p", json!({}));
         TestPod { uid, namespace, pod }

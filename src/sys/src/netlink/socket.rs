@@ -22,6 +22,8 @@ const LISTING_MAX: usize = 1 << 20;
 const LISTING_ATTEMPTS: u32 = 5;
 /// `NLM_F_DUMP_INTR`.
 const INTERRUPTED: u16 = 0x10;
+/// The largest batch that fits into the socket's buffer as it is made.
+const BATCH: usize = 64 * 1024;
 /// `SOL_NETLINK`.
 const NETLINK_LEVEL: libc::c_int = 270;
 /// `NETLINK_CAP_ACK`: answers do not repeat the request. Kernels before 4.3 do.
@@ -61,7 +63,7 @@ impl Socket {
         )?;
         set_socket_timeout(&fd, Timeout::Recv, Some(ANSWER_LIMIT))?;
         for option in [CAP_ACK, STRICT] {
-            switch_on(&fd, option)?;
+            set_number(&fd, NETLINK_LEVEL, option, 1)?;
         }
         Ok(Self {
             fd,
@@ -73,7 +75,8 @@ impl Socket {
     /// Sends the requests at once and waits for the answers of those that ask for one: `answers[i]` is that of
     /// request `i` (`Ok` where none was asked for). Messages that come besides are in `messages`.
     ///
-    /// The kernel goes on after a request that fails (but for the transactions of nftables).
+    /// The kernel goes on after a request that fails (but for the transactions of nftables: where it refuses one as
+    /// a whole, it answers to the message that begins it, and to no other).
     pub fn execute(&mut self, mut batch: Batch) -> io::Result<Answers> {
         if batch.is_empty() {
             // The kernel takes no empty message.
@@ -90,9 +93,12 @@ impl Socket {
                 let place = sequence.wrapping_sub(first) as usize;
                 match part {
                     Part::Answer(number) if place < waiting.len() => {
-                        waiting[place] = false;
+                        let asked = std::mem::replace(&mut waiting[place], false);
                         if number != 0 {
                             answers.results[place] = Err(io::Error::from_raw_os_error(number));
+                            if !asked {
+                                return Ok(answers);
+                            }
                         }
                     }
                     Part::Message(message, _) if place < waiting.len() => answers.messages.push(message),
@@ -159,6 +165,11 @@ impl Socket {
         let first = self.sequence;
         batch.number(first);
         self.sequence = first.wrapping_add(batch.len() as u32);
+        if batch.byte_len() > BATCH {
+            // The kernel takes a batch whole or not at all. It doubles the number for what it keeps beside.
+            let length = libc::c_int::try_from(batch.byte_len()).unwrap_or(libc::c_int::MAX);
+            set_number(&self.fd, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, length)?;
+        }
         sendto(
             &self.fd,
             &batch.bytes,
@@ -243,17 +254,16 @@ fn malformed(why: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
-fn switch_on(fd: &OwnedFd, option: libc::c_int) -> io::Result<()> {
-    let on: libc::c_int = 1;
+fn set_number(fd: &OwnedFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
     // SAFETY: the descriptor is open for as long as it is borrowed, and the kernel reads only the one number
     // whose size is given.
     let done = unsafe {
         libc::setsockopt(
             fd.as_raw_fd(),
-            NETLINK_LEVEL,
+            level,
             option,
-            std::ptr::from_ref(&on).cast(),
-            size_of_val(&on) as libc::socklen_t,
+            std::ptr::from_ref(&value).cast(),
+            size_of_val(&value) as libc::socklen_t,
         )
     };
     match io::Error::last_os_error() {
