@@ -4,7 +4,7 @@ mod agent;
 mod cli;
 mod commands;
 mod config;
-mod notify_systemd;
+mod systemd;
 
 use std::io::{self, Write};
 use std::path::Path;

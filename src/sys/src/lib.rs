@@ -12,6 +12,7 @@
 //! | [`usage`] | what a tree takes on its file system |
 //! | [`path`] | opening and making paths beneath a directory descriptor |
 //! | [`mount`] | overlays, tmpfs, binds, the list of mounts |
+//! | [`inherited`] | descriptors that systemd hands over
 //! | [`namespace`] | namespaces pinned to files |
 //! | [`netlink`] | requests to the kernel's network, and its answers |
 //! | [`process`] | pidfds, start times, oom_score_adj, capabilities |
@@ -23,6 +24,7 @@ pub mod cgroup;
 pub mod clock;
 mod error;
 pub mod file;
+pub mod inherited;
 pub mod layout;
 pub mod mount;
 pub mod namespace;

@@ -16,13 +16,15 @@ use pinnace_volumes::NodeVolumes;
 
 use super::bundles::Bundles;
 use super::host::RealHost;
-use super::no_network::{NoNames, NoNetwork};
+use super::network::{NetworkSettings, NoNames, PodsNetwork};
 use super::{AgentError, chain};
 
 /// The real node's ports.
 pub struct NodeAdapters {
     /// Sandboxes, shims, containers.
     pub runtime: Runtime<ImageStore>,
+    /// Pods' network.
+    pub network: PodsNetwork,
     /// Images.
     pub images: ImageStore,
     /// Volumes.
@@ -39,7 +41,12 @@ pub struct NodeAdapters {
 
 impl NodeAdapters {
     /// Opens all of them; what cannot be opened ends the agent's start.
-    pub async fn open(layout: &Layout, config: &NodeConfig, host: RealHost) -> Result<Self, AgentError> {
+    pub async fn open(
+        layout: &Layout,
+        config: &NodeConfig,
+        network: &NetworkSettings,
+        host: RealHost,
+    ) -> Result<Self, AgentError> {
         let images = ImageStore::open(layout)?;
         let mut runtime = RuntimeConfig::new(shim(config).map_err(AgentError::Shim)?);
         runtime.logger = own_shim().map_err(AgentError::Shim)?;
@@ -51,6 +58,7 @@ impl NodeAdapters {
         Ok(Self {
             runtime: Runtime::open(runtime, layout.clone(), images.clone()).await?,
             bundles: Arc::new(Bundles::new(images.clone(), layout)),
+            network: PodsNetwork::new(network),
             images,
             volumes: NodeVolumes::new(layout.clone()),
             records: RecordStore::new(layout.clone()),
@@ -59,11 +67,15 @@ impl NodeAdapters {
         })
     }
 
-    /// Removes the node's own cgroups where no pod is left that would use them: they are made anew when one
-    /// comes. What cannot be removed is another's by now.
-    pub async fn remove_unused_groups(&self, board: &Board) {
+    /// Removes what is the node's own on the host where no pod is left that would use it: its cgroups, which are
+    /// made anew when a pod comes, and the rules and addresses of its network. What cannot be removed is another's
+    /// by now.
+    pub async fn leave_nothing(&self, board: &Board) {
         if !board.pods().is_empty() {
             return;
+        }
+        if let Err(error) = self.network.retire().await {
+            tracing::warn!("parts of the node's network stay: {}", error.chain());
         }
         let runtime = self.runtime.clone();
         match tokio::task::spawn_blocking(move || runtime.remove_empty_groups()).await {
@@ -76,7 +88,7 @@ impl NodeAdapters {
 
 impl Adapters for NodeAdapters {
     type Runtime = Runtime<ImageStore>;
-    type Network = NoNetwork;
+    type Network = PodsNetwork;
     type Names = NoNames;
     type Images = ImageStore;
     type Volumes = NodeVolumes;
@@ -88,7 +100,7 @@ impl Adapters for NodeAdapters {
         &self.runtime
     }
     fn network(&self) -> &Self::Network {
-        &NoNetwork
+        &self.network
     }
     fn names(&self) -> &Self::Names {
         &NoNames

@@ -219,7 +219,7 @@ impl NodeFace for AgentFace {
                     .map_err(|_| gone())?;
             }
         }
-        self.adapters.remove_unused_groups(&self.board).await;
+        self.adapters.leave_nothing(&self.board).await;
         Ok(json!({"drained": true}))
     }
 

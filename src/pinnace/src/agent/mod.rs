@@ -6,8 +6,9 @@
 //! | room | what |
 //! | --- | --- |
 //! | [`prepare`] | the directories and the lock of the root |
-//! | [`listen`] | where Prometheus is answered |
+//! | [`listen`] | where Prometheus is answered; systemd keeps the sockets over a restart |
 //! | [`adapters`], [`host`], [`bundles`] | the engine's ports on the real node |
+//! | [`network`] | pods' network and names |
 //! | [`sources`] | where manifests come from |
 //! | [`serve`] | the wiring of all that, and the loop over signals |
 //! | [`face`], [`objects`], [`exec`], [`exporter`] | what the command line and Prometheus see |
@@ -23,7 +24,7 @@ mod face;
 pub mod facts;
 mod host;
 pub mod listen;
-mod no_network;
+mod network;
 mod objects;
 mod prepare;
 mod reload;
@@ -39,6 +40,7 @@ use pinnace_sys::{Layout, process};
 
 use crate::cli::AgentArgs;
 use crate::config::{Loaded, Sources};
+use crate::systemd::Kept;
 use reload::Reloader;
 
 pub use error::{AgentError, chain};
@@ -61,6 +63,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, AgentError> {
 pub fn run(layout: Layout, args: &AgentArgs) -> Result<(), AgentError> {
     process::bound_malloc_arenas(MALLOC_ARENAS);
     log_to_stderr(args);
+    let kept = Kept::take();
     if !nix::unistd::geteuid().is_root() {
         return Err(AgentError::NotRoot);
     }
@@ -77,7 +80,7 @@ pub fn run(layout: Layout, args: &AgentArgs) -> Result<(), AgentError> {
         .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()?;
-    let ended = runtime.block_on(serve::serve(layout, args, config, reloader));
+    let ended = runtime.block_on(serve::serve(layout, args, config, reloader, kept));
     // Workers hold nothing that needs an end: pods go on as they are.
     runtime.shutdown_background();
     ended

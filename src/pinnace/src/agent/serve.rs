@@ -16,12 +16,13 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use super::adapters::NodeAdapters;
 use super::face::AgentFace;
 use super::host::RealHost;
+use super::network::{NetworkSettings, keep_up};
 use super::reload::Reloader;
 use super::signals::{self, Asked};
 use super::sources::SourceConfigs;
 use super::{AgentError, exporter, facts, listen};
 use crate::cli::AgentArgs;
-use crate::notify_systemd::notify;
+use crate::systemd::{Kept, notify};
 
 /// Deliveries and orders that may wait.
 const QUEUE: usize = 16;
@@ -32,21 +33,32 @@ pub async fn serve(
     args: &AgentArgs,
     config: NodeConfig,
     reloader: Arc<Reloader>,
+    mut kept: Kept,
 ) -> Result<(), AgentError> {
     let mut asked = signals::listen()?;
-    let listeners = listen::bind(&listen::addresses(&args.metrics_listen, &config)?)?;
+    let listeners = listen::bind(&listen::addresses(&args.metrics_listen, &config)?, &mut kept)?;
+    kept.give_up();
     let control = ControlServer::bind(&layout.control_socket())?;
     let deliveries_from = SourceConfigs::new(&layout, args, &config)?;
 
     let host = RealHost::new()?;
     let started_at = host.now().wall;
     let mut node = Node::new(&config, facts::read(&layout, &host.boot_id().0))?;
-    node.own_ports = listen::own_ports(listeners.iter().filter_map(|one| one.local_addr().ok()));
+    let listens = || listeners.iter().filter_map(|one| one.local_addr().ok());
+    node.own_ports = listen::own_ports(listens());
+    let network = NetworkSettings::new(&layout, &config, listens().map(|one| one.port()).collect());
     let settings = watch::Sender::new(Settings::new(&config, node.capacity.memory));
-    let adapters = Arc::new(NodeAdapters::open(&layout, &config, host).await?);
+    let adapters = Arc::new(NodeAdapters::open(&layout, &config, &network, host).await?);
     let board = Arc::new(Board::default());
     board.update_readiness(|ready| ready.expect(deliveries_from.ids().into_iter().map(|id| id.0)));
     board.set_node(&node);
+    let parts = network.parts();
+    tokio::spawn(keep_up(
+        Arc::clone(&adapters),
+        Arc::clone(&board),
+        network,
+        layout.clone(),
+    ));
 
     let (orders, order_queue) = mpsc::channel(QUEUE);
     let face = Arc::new(AgentFace {
@@ -77,7 +89,7 @@ pub async fn serve(
         images_changed,
         sources: deliveries_from.ids(),
         node,
-        network: None,
+        network: parts,
     });
     let (deliveries, delivery_queue) = mpsc::channel(QUEUE);
     let manager = tokio::spawn(manager.run(delivery_queue, order_queue));
@@ -93,7 +105,7 @@ pub async fn serve(
         tracing::warn!(%error, "systemd was not told");
     }
     follow_signals(&mut asked, &reloader, &orders, manager).await;
-    adapters.remove_unused_groups(&board).await;
+    adapters.leave_nothing(&board).await;
     let _ = notify("STOPPING=1");
     Ok(())
 }

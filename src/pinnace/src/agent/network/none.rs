@@ -10,6 +10,20 @@ use pinnace_core::ports::{Names, Network, PodContext, PortResult};
 #[derive(Debug, Clone, Copy)]
 pub struct NoNetwork;
 
+impl NoNetwork {
+    /// There is nothing to prepare.
+    #[allow(clippy::unused_async, reason = "as its neighbours")]
+    pub async fn start(&self) -> PortResult<()> {
+        Ok(())
+    }
+
+    /// There is nothing to take away.
+    #[allow(clippy::unused_async, reason = "as its neighbours")]
+    pub async fn retire(&self) -> PortResult<()> {
+        Ok(())
+    }
+}
+
 impl Network for NoNetwork {
     async fn list(&self) -> PortResult<Vec<PodUid>> {
         Ok(Vec::new())

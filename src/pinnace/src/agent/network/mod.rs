@@ -1,0 +1,18 @@
+//! The node's network, as the configuration has it.
+//!
+//! | room | what |
+//! | --- | --- |
+//! | [`settings`] | what each adapter is made of, out of configuration and root |
+//! | [`pods`] | routed links, CNI plugins, or nothing, behind one port |
+//! | [`none`] | nothing |
+//! | [`start`] | brings it up, again and again where the host lacks something |
+
+mod none;
+mod pods;
+mod settings;
+mod start;
+
+pub use none::NoNames;
+pub use pods::PodsNetwork;
+pub use settings::NetworkSettings;
+pub use start::keep_up;

@@ -1,0 +1,113 @@
+//! What the network's adapters are made of, out of the configuration, the root and the host's families.
+
+use std::path::{Path, PathBuf};
+
+use pinnace_core::config::{NetworkPlan, NodeConfig, PodNetwork};
+use pinnace_core::network::ServiceRanges;
+use pinnace_engine::network::NetworkParts;
+use pinnace_net::NetConfig;
+use pinnace_net::cni::CniConfig;
+use pinnace_net::rules::RulesConfig;
+use pinnace_sys::Layout;
+
+/// Where users of libcni note their attachments.
+const LIBCNI_CACHE: &str = "/var/lib/cni/results";
+
+/// The network of one root.
+#[derive(Debug, Clone)]
+pub struct NetworkSettings {
+    layout: Layout,
+    plan: NetworkPlan,
+    cni_conf_dir: PathBuf,
+    cni_bin_dir: Vec<PathBuf>,
+    rules: RulesConfig,
+}
+
+impl NetworkSettings {
+    /// Of this configuration; `agent_ports` are the TCP ports on which the agent answers.
+    pub fn new(layout: &Layout, config: &NodeConfig, mut agent_ports: Vec<u16>) -> Self {
+        let plan = config.network_plan(&layout.tag(), has_ipv6());
+        agent_ports.sort_unstable();
+        agent_ports.dedup();
+        let rules = RulesConfig {
+            pod_ranges: plan.pod_ranges.clone(),
+            service_ranges: plan.service_ranges.clone(),
+            dns: plan.dns.clone(),
+            agent_ports,
+            pods_may_reach_agent: config.pods_may_reach_agent,
+            host_ports_on_loopback: config.host_ports_on_loopback,
+        };
+        Self {
+            layout: layout.clone(),
+            plan,
+            cni_conf_dir: PathBuf::from(&config.cni_conf_dir),
+            cni_bin_dir: config.cni_bin_dir.iter().map(PathBuf::from).collect(),
+            rules,
+        }
+    }
+
+    /// The ranges, addresses and names.
+    pub fn plan(&self) -> &NetworkPlan {
+        &self.plan
+    }
+
+    /// For routed links.
+    pub fn routed(&self) -> NetConfig {
+        NetConfig {
+            layout: self.layout.clone(),
+            pod_ranges: self.plan.pod_ranges.clone(),
+            loopback_addresses: self.plan.dns.clone(),
+            mtu: None,
+            rules: self.rules.clone(),
+        }
+    }
+
+    /// For CNI plugins.
+    pub fn cni(&self) -> CniConfig {
+        CniConfig {
+            layout: self.layout.clone(),
+            conf_directory: self.cni_conf_dir.clone(),
+            bin_directories: self.cni_bin_dir.clone(),
+            libcni_cache: PathBuf::from(LIBCNI_CACHE),
+            loopback_addresses: self.plan.dns.clone(),
+            rules: self.rules.clone(),
+        }
+    }
+
+    /// For Services and policies; `None` where pods have no network.
+    pub fn parts(&self) -> Option<NetworkParts> {
+        (self.plan.pods != PodNetwork::None).then(|| NetworkParts {
+            services: ServiceRanges {
+                cluster: self.plan.service_ranges.clone(),
+                node_ports: self.plan.node_ports.clone(),
+                reserved: self.plan.dns.clone(),
+                reserved_node_ports: self.rules.agent_ports.clone(),
+            },
+            pod_ranges: self.plan.pod_ranges.clone(),
+            domain: self.plan.domain.clone(),
+        })
+    }
+}
+
+/// Whether this kernel speaks IPv6.
+fn has_ipv6() -> bool {
+    Path::new("/proc/sys/net/ipv6").exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pods_without_a_network_get_no_services() {
+        let layout = Layout::new("/srv/other");
+        let mut config = NodeConfig::default();
+        let settings = NetworkSettings::new(&layout, &config, vec![9100, 9100]);
+        assert!(settings.parts().is_some());
+        assert_eq!(settings.routed().rules.agent_ports, [9100]);
+        assert_eq!(settings.cni().bin_directories.len(), 2);
+        config.pod_network = PodNetwork::None;
+        let settings = NetworkSettings::new(&layout, &config, Vec::new());
+        assert!(settings.parts().is_none() && settings.plan().pod_ranges.is_empty());
+    }
+}
