@@ -15,7 +15,7 @@ use std::time::Duration;
 use pinnace_api::pod::{MountPropagation, PullPolicy};
 use pinnace_api::{Bytes, ContainerName, Pod, PodUid};
 
-use crate::network::{PodAddresses, ServiceAllocations};
+use crate::network::{PodAddresses, ResolverWarning, ServiceAllocations};
 use crate::node::NodeRecord;
 use crate::pod::{Exit, FailureReason, Observed, PodIdentity, Progress};
 use crate::resources::{CgroupValues, QosClass};
@@ -192,6 +192,11 @@ pub trait PodRuntime: Send + Sync + 'static {
     fn remove_sandbox(&self, uid: &PodUid) -> impl Future<Output = PortResult<()>> + Send;
     /// `Action::RemoveLogs`.
     fn remove_logs(&self, uid: &PodUid) -> impl Future<Output = PortResult<()>> + Send;
+    /// What the resolver of a pod whose sandbox was just made lacks; told once.
+    fn resolver_warnings(&self, uid: &PodUid) -> Vec<ResolverWarning> {
+        let _ = uid;
+        Vec::new()
+    }
     /// What of the pod's wishes this host could not meet (it lacks a capability, say), a sentence each; its
     /// containers run all the same.
     fn cannot_set(&self, _uid: &PodUid) -> Vec<(ContainerName, String)> {

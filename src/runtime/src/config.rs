@@ -2,6 +2,30 @@
 
 use std::path::PathBuf;
 
+use pinnace_core::network::ClusterDns;
+
+/// What pods are told of names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Naming {
+    /// The node's DNS server, and the domain.
+    pub dns: ClusterDns,
+    /// The host's own resolver's file; empty where pods are to know nothing of it.
+    pub resolv_conf: String,
+}
+
+impl Default for Naming {
+    /// The host's resolver, and no server of the node's own.
+    fn default() -> Self {
+        Self {
+            dns: ClusterDns {
+                servers: Vec::new(),
+                domain: "cluster.local".to_owned(),
+            },
+            resolv_conf: "/etc/resolv.conf".to_owned(),
+        }
+    }
+}
+
 /// Settings of shims and OCI runtimes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuntimeConfig {
@@ -11,6 +35,8 @@ pub struct RuntimeConfig {
     pub logger: PathBuf,
     /// OCI runtimes in the order of preference, names to be found in PATH or absolute paths.
     pub oci_runtimes: Vec<String>,
+    /// What pods are told of names.
+    pub naming: Naming,
 }
 
 impl RuntimeConfig {
@@ -22,6 +48,7 @@ impl RuntimeConfig {
             logger: shim.clone(),
             shim,
             oci_runtimes,
+            naming: Naming::default(),
         }
     }
 

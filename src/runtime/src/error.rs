@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use pinnace_api::ContainerName;
+use pinnace_core::network::NameTooLong;
 use pinnace_core::pod::FailureReason;
 use pinnace_core::ports::{PortError, Retry};
 use pinnace_sys::SysError;
@@ -26,6 +27,9 @@ pub enum RuntimeError {
     /// The container's specification.
     #[error(transparent)]
     Spec(#[from] SpecError),
+    /// The pod's full name, where it is to be its host name.
+    #[error(transparent)]
+    Name(#[from] NameTooLong),
     /// The image store.
     #[error(transparent)]
     Image(#[from] crate::images::ImageError),
@@ -110,7 +114,7 @@ impl Doing {
             RuntimeError::Spec(_) | RuntimeError::NotShared { .. } | RuntimeError::NoContainer(_) => {
                 (FailureReason::CreateContainerError, Retry::AfterChange)
             }
-            RuntimeError::Damaged { .. } => (self.reason, Retry::AfterChange),
+            RuntimeError::Damaged { .. } | RuntimeError::Name(_) => (self.reason, Retry::AfterChange),
             _ => (self.reason, Retry::Later),
         };
         PortError {

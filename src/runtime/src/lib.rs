@@ -28,7 +28,7 @@ mod sandbox;
 pub mod spec;
 pub mod task;
 
-pub use config::RuntimeConfig;
+pub use config::{Naming, RuntimeConfig};
 pub use error::RuntimeError;
 pub use launch::LaunchError;
 pub use records::{ContainerRecord, SandboxRecord};

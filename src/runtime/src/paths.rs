@@ -12,7 +12,6 @@
 
 use std::path::{Path, PathBuf};
 
-use pinnace_api::pod::Pod;
 use pinnace_api::{ContainerName, PodUid};
 use pinnace_core::resources::QosClass;
 use pinnace_sys::Layout;
@@ -97,16 +96,9 @@ pub fn log_file(directory: &Path, name: &ContainerName, attempt: u32) -> PathBuf
     directory.join(name.as_str()).join(format!("{attempt}.log"))
 }
 
-/// The pod's host name: the one asked for, or its name, at most 63 characters.
-pub fn hostname(pod: &Pod) -> String {
-    let asked = pod.spec.hostname.as_deref().unwrap_or(pod.meta.name.as_str());
-    let cut: String = asked.chars().take(63).collect();
-    cut.trim_end_matches(['-', '.']).to_owned()
-}
-
 #[cfg(test)]
 mod tests {
-    use pinnace_api::testing::{self, name};
+    use pinnace_api::testing::name;
 
     use super::*;
 
@@ -127,13 +119,5 @@ mod tests {
             pod_cgroup(&layout, QosClass::BestEffort, &uid),
             "kubepods/besteffort/podu"
         );
-    }
-
-    #[test]
-    fn a_long_host_name_is_cut_at_63() {
-        let mut pod = testing::pod(&format!("{}-x", "a".repeat(62)), serde_json::json!({}));
-        assert_eq!(hostname(&pod), "a".repeat(62));
-        pod.spec.hostname = Some("web".to_owned());
-        assert_eq!(hostname(&pod), "web");
     }
 }

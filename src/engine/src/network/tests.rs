@@ -263,3 +263,26 @@ async fn policies_that_cannot_be_applied_hold_up_a_pod_for_two_seconds() {
     pass(2).await;
     assert_eq!(agent.running(), ["one"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_is_told_of_the_services_that_are_laid_beside_it_unless_it_asks_not_to_be() {
+    let machine = Arc::new(Machine::new());
+    let agent = Agent::start(&machine);
+    let own = "apiVersion: v1\nkind: Pod\nmetadata: {name: own}\nspec: {containers: [{name: c, image: 'example.com/a:1', env: [{name: WEB_SERVICE_PORT, value: mine}]}]}\n";
+    // The pods' files come first.
+    let manifests = [
+        labelled("told", ""),
+        labelled("not-told", ", enableServiceLinks: false"),
+        own.to_owned(),
+        service("web", ""),
+    ];
+    agent.list(&manifests).await;
+    let address = given(&machine)["web"][0].to_string();
+    let told = machine.environment("told");
+    assert_eq!(told.get("WEB_SERVICE_HOST"), Some(&address));
+    assert_eq!(told.get("WEB_SERVICE_PORT").map(String::as_str), Some("80"));
+    assert!(machine.environment("not-told").is_empty());
+    let own = machine.environment("own");
+    assert_eq!(own.get("WEB_SERVICE_PORT").map(String::as_str), Some("mine"));
+    assert_eq!(own.get("WEB_SERVICE_HOST"), Some(&address));
+}

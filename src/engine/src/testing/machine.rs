@@ -52,6 +52,8 @@ struct Inner {
     holds: Bytes,
     breaches: Vec<String>,
     order: Vec<String>,
+    /// Variables of the newest container of each pod, by the pod's name.
+    environments: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl Machine {
@@ -71,6 +73,7 @@ impl Machine {
                 holds: Bytes(0),
                 breaches: Vec::new(),
                 order: Vec::new(),
+                environments: BTreeMap::new(),
             }),
         }
     }
@@ -128,6 +131,11 @@ impl Machine {
     /// Sandboxes made and records forgotten, in order.
     pub fn order(&self) -> Vec<String> {
         self.inner().order.clone()
+    }
+
+    /// Variables of the newest container of the pod.
+    pub fn environment(&self, pod: &str) -> BTreeMap<String, String> {
+        self.inner().environments.get(pod).cloned().unwrap_or_default()
     }
 
     async fn moment(&self, call: &'static str) {
@@ -202,6 +210,10 @@ impl PodRuntime for Machine {
     }
     async fn create_container(&self, pod: &PodContext, request: &ContainerRequest) -> PortResult<()> {
         self.moment("create_container").await;
+        let environment = request.env.iter().cloned().collect();
+        self.inner()
+            .environments
+            .insert(pod.pod.meta.name.to_string(), environment);
         let done = self.fake.create_container(pod, request).await;
         self.moment("create_container").await;
         done

@@ -1,11 +1,13 @@
 //! Carries actions out through the ports.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pinnace_api::ContainerName;
 use pinnace_api::pod::Container;
 use pinnace_core::host::Host;
+use pinnace_core::network::service_variables;
 use pinnace_core::pod::Action;
 use pinnace_core::ports::{
     ContainerRequest, ImageHandle, Images, Network, PodRuntime, PortError, PortResult, Records, Telemetry,
@@ -101,6 +103,7 @@ impl<A: Adapters> PodWorker<A> {
             Action::CreateSandbox { attempt } => {
                 let identity = &self.record.identity;
                 runtime.create_sandbox(&self.context, identity, *attempt).await?;
+                self.tell_resolver();
             }
             Action::AttachNetwork => {
                 let namespace = runtime.network_namespace(uid);
@@ -164,7 +167,7 @@ impl<A: Adapters> PodWorker<A> {
             cgroup: resources::container_values(&container, &settings.cgroup),
             oom_score_adj: resources::oom_score_adj(self.context.qos, &container, settings.memory_capacity),
             log: settings.log,
-            env: container.env,
+            env: self.variables(container.env),
             addresses: self.addresses,
             image: image.clone(),
         };
@@ -202,6 +205,16 @@ impl<A: Adapters> PodWorker<A> {
         }
         self.unguarded = None;
         Ok(())
+    }
+
+    /// The container's own variables, then those of Services that it does not define itself.
+    fn variables(&self, own: Vec<(String, String)>) -> Vec<(String, String)> {
+        let services = self.shared.board.service_addresses();
+        let mut all = own;
+        let defined: BTreeSet<String> = all.iter().map(|(name, _)| name.clone()).collect();
+        let of_services = service_variables(&self.context.pod, &services).into_iter();
+        all.extend(of_services.filter(|(name, _)| !defined.contains(name)));
+        all
     }
 
     /// Finds or gets the image; while that lasts, others may start.

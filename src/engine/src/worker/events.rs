@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use pinnace_api::pod::Container;
+use pinnace_api::pod::{Container, DnsPolicy};
 use pinnace_api::{ContainerName, ObjectKey};
 use pinnace_core::event::{Event, EventType};
 use pinnace_core::host::Host;
+use pinnace_core::network::ResolverWarning;
 use pinnace_core::pod::{Action, Exit, FailedStep, FailureReason};
 use pinnace_core::ports::{PodRuntime, PortError, Telemetry};
 
@@ -71,6 +72,17 @@ impl<A: Adapters> PodWorker<A> {
                 "CannotSet",
                 format!("Container {name} runs without all that it asks for: {wish}"),
             );
+        }
+    }
+
+    /// What the pod's resolver lacks. That a node has no DNS server for those that ask for nothing in particular
+    /// is no news of each pod.
+    pub(super) fn tell_resolver(&self) {
+        let runtime = self.shared.adapters.runtime();
+        for warning in runtime.resolver_warnings(&self.context.uid) {
+            if warning != ResolverWarning::MissingClusterDns(DnsPolicy::ClusterFirst) {
+                self.warning(warning.reason(), warning.to_string());
+            }
         }
     }
 

@@ -51,6 +51,8 @@ impl NodeAdapters {
         let mut runtime = RuntimeConfig::new(shim(config).map_err(AgentError::Shim)?);
         runtime.logger = own_shim().map_err(AgentError::Shim)?;
         runtime.oci_runtimes.clone_from(&config.oci_runtimes);
+        runtime.naming.resolv_conf.clone_from(&config.resolv_conf);
+        runtime.naming.dns.domain.clone_from(&config.cluster_domain);
         let build = BuildInfo {
             version: env!("CARGO_PKG_VERSION"),
             revision: option_env!("PINNACE_REVISION").unwrap_or(""),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use pinnace_api::ContainerName;
 use pinnace_api::pod::Container;
+use pinnace_core::network::HostNames;
 use pinnace_core::ports::{ContainerRequest, PodContext};
 use pinnace_core::time::WallMillis;
 use pinnace_sys::mount::{self, Overlay};
@@ -15,10 +16,9 @@ use pinnace_sys::{Layout, SysError, clock, file};
 
 use super::{shared, user};
 use crate::error::RuntimeError;
-use crate::paths::{self, PodPaths, log_directory, log_file, log_link, pod_cgroup};
+use crate::paths::{PodPaths, log_directory, log_file, log_link, pod_cgroup};
 use crate::records::{self, ContainerRecord};
 use crate::rootfs::ImageRoot;
-use crate::sandbox;
 use crate::spec::user::Asked;
 use crate::spec::{self, Host, Input, Namespaces, PodFiles, SpecError};
 use pinnace_core::pod::container_id;
@@ -96,7 +96,6 @@ pub fn prepare(
     let began = std::time::Instant::now();
     make_rootfs(&bundle, image)?;
     let rootfs_took = began.elapsed();
-    sandbox::tell_addresses(layout, pod, &request.addresses)?;
     make_files(&bundle, &record, container)?;
     let built = specify(layout, host, pod, request, image, container, &bundle)?;
     record.cannot_set = built.cannot_set;
@@ -215,7 +214,7 @@ fn specify(
     let user = spec::user::resolve(&asked, &image.defaults.user, &passwd, &group).map_err(SpecError::from)?;
     let hostname = match of_pod.host_network {
         true => host.hostname.clone(),
-        false => paths::hostname(&pod.pod),
+        false => HostNames::of(&pod.pod, &host.domain).kernel_name(&pod.pod)?,
     };
     let files = PodFiles {
         hosts: paths.text("hosts"),

@@ -25,6 +25,7 @@ use crate::error::{Doing, RuntimeError};
 use crate::launch::{Launch, Shim};
 use crate::records::{self, Started};
 use crate::rootfs::ImageRoots;
+use crate::sandbox;
 use crate::task::CallError;
 
 const CREATE: Doing = Doing {
@@ -86,6 +87,8 @@ impl<I: ImageRoots> Runtime<I> {
         let image = self.inner.images.root(&request.image).await?;
         let (inner, of_pod, wanted) = (Arc::clone(&self.inner), pod.clone(), request.clone());
         let prepared = tokio::task::spawn_blocking(move || {
+            let paths = inner.paths(&of_pod.uid);
+            sandbox::refresh_hosts(&paths, &of_pod.pod, &inner.config.naming, &wanted.addresses)?;
             container::prepare(&inner.layout, &inner.host, &of_pod, &wanted, &image)
         })
         .await

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use pinnace_api::{ContainerName, PodUid};
+use pinnace_core::network::ResolverWarning;
 
 use super::disk::Measured;
 use super::{Inner, PodHandle, Runtime};
@@ -16,6 +17,8 @@ pub(super) struct Known {
     pub containers: BTreeMap<(ContainerName, u32), Arc<ContainerRecord>>,
     /// What the newest instances hold of the disk.
     pub disks: BTreeMap<ContainerName, Measured>,
+    /// What the pod's resolver lacks, until it is asked for.
+    pub resolver_warnings: Vec<ResolverWarning>,
 }
 
 /// One instance.

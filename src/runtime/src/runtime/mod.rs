@@ -24,7 +24,7 @@ pub use disk::ContainerDisk;
 pub use exec::{Exec, ExecRequest};
 pub use listing::RunningContainer;
 
-use crate::config::RuntimeConfig;
+use crate::config::{Naming, RuntimeConfig};
 use crate::error::RuntimeError;
 use crate::events::{EventServer, ListenError};
 use crate::launch::{self, Shim};
@@ -102,7 +102,7 @@ impl<I: ImageRoots> Runtime<I> {
         let (candidates, of_trial) = (config.oci_runtimes.clone(), layout.clone());
         let oci = tokio::task::spawn_blocking(move || oci::choose(&candidates, &of_trial)).await??;
         let cgroups = Cgroups::detect()?;
-        let host = host(&cgroups, &oci)?;
+        let host = host(&cgroups, &oci, &config.naming)?;
         let namespace = if tag.is_empty() {
             "k8s.io".to_owned()
         } else {
@@ -174,7 +174,7 @@ impl<I> Inner<I> {
     }
 }
 
-fn host(cgroups: &Cgroups, oci: &OciRuntime) -> Result<Host, SysError> {
+fn host(cgroups: &Cgroups, oci: &OciRuntime, naming: &Naming) -> Result<Host, SysError> {
     let own = process::capabilities()?;
     let score = file::read_text("/proc/self/oom_score_adj".as_ref(), 64)?;
     let unified_cgroups = cgroups.version() == CgroupVersion::V2;
@@ -195,6 +195,7 @@ fn host(cgroups: &Cgroups, oci: &OciRuntime) -> Result<Host, SysError> {
             .collect(),
         architecture: std::env::consts::ARCH,
         hostname: hostname.to_string_lossy().into_owned(),
+        domain: naming.dns.domain.clone(),
     })
 }
 

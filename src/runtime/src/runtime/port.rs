@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pinnace_api::{Bytes, ContainerName, PodUid};
+use pinnace_core::network::ResolverWarning;
 use pinnace_core::pod::{Exit, FailureReason, Observed, PodIdentity};
 use pinnace_core::ports::{ContainerRequest, PodContext, PodRuntime, PortResult};
 
@@ -113,12 +114,16 @@ impl<I: ImageRoots> PodRuntime for Runtime<I> {
                 pod: &of_pod,
                 identity: &identity,
                 attempt,
+                naming: &inner.config.naming,
             })
         });
-        let record = created
+        let (record, warnings) = created
             .await
             .map_err(|error| SANDBOX.failed(pod.uid.to_string(), error))?;
-        self.inner.pod(&pod.uid).known().sandbox = Some(Arc::new(record));
+        let handle = self.inner.pod(&pod.uid);
+        let mut known = handle.known();
+        known.sandbox = Some(Arc::new(record));
+        known.resolver_warnings = warnings;
         Ok(())
     }
 
@@ -172,6 +177,10 @@ impl<I: ImageRoots> PodRuntime for Runtime<I> {
 
     async fn storage_use(&self, uid: &PodUid) -> PortResult<Vec<(ContainerName, Bytes)>> {
         Ok(self.storage_of(uid).await)
+    }
+
+    fn resolver_warnings(&self, uid: &PodUid) -> Vec<ResolverWarning> {
+        std::mem::take(&mut self.inner.pod(uid).known().resolver_warnings)
     }
 
     fn cannot_set(&self, uid: &PodUid) -> Vec<(ContainerName, String)> {

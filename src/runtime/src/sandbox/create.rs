@@ -1,10 +1,9 @@
 //! Making a sandbox. Each step finds what an earlier call made.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use pinnace_core::network::PodAddresses;
+use pinnace_core::network::{HostNames, ResolverWarning};
 use pinnace_core::pod::PodIdentity;
 use pinnace_core::ports::PodContext;
 use pinnace_core::resources::{CgroupValues, QosClass};
@@ -12,10 +11,11 @@ use pinnace_sys::cgroup::{CgroupLimits, CgroupVersion, Cgroups};
 use pinnace_sys::namespace::{NamespaceKind, Pin};
 use pinnace_sys::{Layout, file, mount, namespace};
 
-use super::files::{self, Dns, Network, PodNames};
+use super::files;
 use super::mark::mark;
+use crate::config::Naming;
 use crate::error::RuntimeError;
-use crate::paths::{self, PodPaths, log_directory, pod_cgroup, qos_cgroup};
+use crate::paths::{PodPaths, log_directory, pod_cgroup, qos_cgroup};
 use crate::records::{self, SandboxRecord};
 
 /// `/dev/shm` of a pod, as container daemons size it.
@@ -33,10 +33,11 @@ pub struct Request<'a> {
     pub pod: &'a PodContext,
     pub identity: &'a PodIdentity,
     pub attempt: u32,
+    pub naming: &'a Naming,
 }
 
-/// Makes the sandbox.
-pub fn create(request: &Request<'_>) -> Result<SandboxRecord, RuntimeError> {
+/// Makes the sandbox; answers what the pod's resolver lacks too.
+pub fn create(request: &Request<'_>) -> Result<(SandboxRecord, Vec<ResolverWarning>), RuntimeError> {
     let uid = &request.pod.uid;
     let paths = PodPaths::new(request.layout, uid);
     // The log directory first: collectors watch for it.
@@ -68,14 +69,15 @@ pub fn create(request: &Request<'_>) -> Result<SandboxRecord, RuntimeError> {
     records::write(&paths.file("identity.json"), request.identity)?;
     records::write(&paths.file("sandbox.json"), &record)?;
     make_cgroup(request, &cgroup)?;
-    let hostname = paths::hostname(&request.pod.pod);
+    let pod = &request.pod.pod;
+    let hostname = HostNames::of(pod, &request.naming.dns.domain).kernel_name(pod)?;
     namespace::pin(&pins, Some(&hostname))?;
-    write_files(request, &paths, &hostname)?;
+    let warnings = files::write(&paths, pod, request.naming)?;
     if !request.pod.pod.spec.host_ipc {
         make_shm(&paths.file("shm"))?;
     }
     file::write_replace(&paths.file("ready"), b"", 0o600)?;
-    Ok(record)
+    Ok((record, warnings))
 }
 
 /// The namespaces of its own that the pod has.
@@ -154,37 +156,6 @@ pub(super) fn share_out(layout: &Layout, cgroups: &Cgroups, qos: QosClass) -> Re
         group.write("cpu", file, &value.to_string())?;
     }
     Ok(())
-}
-
-/// Without addresses, a pod of its own network has itself alone to talk to.
-const LOOPBACK: [IpAddr; 1] = [IpAddr::V4(Ipv4Addr::LOCALHOST)];
-
-fn write_files(request: &Request<'_>, paths: &PodPaths, hostname: &str) -> Result<(), RuntimeError> {
-    let network = match request.pod.pod.spec.host_network {
-        true => Network::Host,
-        false => Network::Own {
-            hostname,
-            addresses: &LOOPBACK,
-        },
-    };
-    let dns = Dns::of_host()?;
-    files::write(paths, &PodNames { network, dns: &dns })
-}
-
-/// Tells the pod's containers its addresses, where it has a network of its own.
-pub fn tell_addresses(
-    layout: &Layout,
-    pod: &PodContext,
-    addresses: &PodAddresses,
-) -> Result<(), RuntimeError> {
-    if pod.pod.spec.host_network {
-        return Ok(());
-    }
-    let mut own = addresses.list();
-    if own.is_empty() {
-        own.extend(LOOPBACK);
-    }
-    files::refresh_hosts(&PodPaths::new(layout, &pod.uid), &paths::hostname(&pod.pod), &own)
 }
 
 fn make_shm(path: &Path) -> Result<(), RuntimeError> {

@@ -1,81 +1,70 @@
-//! A pod's `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf`, laid out as the kubelet and CRI lay them out.
-//!
-//! All that decides their text comes in as [`PodNames`]: the host is read here only where a pod has the host's
-//! network or its settings.
+//! A pod's `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf`. What they say is decided by
+//! `pinnace_core::network`; here they are written, and the host's own are read.
 
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
+use pinnace_api::Pod;
+use pinnace_core::network::{
+    HostNames, PodAddresses, ResolvConf, ResolverWarning, hosts_of_host, pod_resolver,
+};
 use pinnace_sys::{Doing, SysError, file};
 
+use crate::config::Naming;
 use crate::error::RuntimeError;
 use crate::paths::PodPaths;
 
 /// Of the host's files, no more than this is taken.
 const MAX_HOST_FILE: u64 = 1 << 20;
-/// Kubernetes' limits on what a pod's `resolv.conf` says; what is beyond them is left out.
-const MAX_NAMESERVERS: usize = 3;
-const MAX_SEARCHES: usize = 32;
-const MAX_SEARCH_LEN: usize = 253;
-const MAX_SEARCH_LINE_LEN: usize = 2048;
+const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 
-/// Who a pod is to itself, and whom it asks for others.
-#[derive(Debug, Clone, Copy)]
-pub struct PodNames<'a> {
-    pub network: Network<'a>,
-    pub dns: &'a Dns,
-}
-
-/// The network whose names a pod has.
-#[derive(Debug, Clone, Copy)]
-pub enum Network<'a> {
-    /// The host's, with the host's own names.
-    Host,
-    /// One of its own: its host name stands for each of its addresses.
-    Own {
-        hostname: &'a str,
-        addresses: &'a [IpAddr],
-    },
-}
-
-/// What `resolv.conf` says.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Dns {
-    pub nameservers: Vec<String>,
-    pub searches: Vec<String>,
-    pub options: Vec<String>,
-}
-
-/// Writes the three files into the sandbox, each in place of an older one.
-pub fn write(paths: &PodPaths, names: &PodNames<'_>) -> Result<(), RuntimeError> {
-    let (hosts, hostname) = match names.network {
-        Network::Host => (
-            format!(
-                "# Kubernetes-managed hosts file (host network).\n{}",
-                of_host("/etc/hosts")?
-            ),
-            of_host("/proc/sys/kernel/hostname")?,
+/// Writes the three files into the sandbox, each in place of an older one; answers what the resolver's lacks.
+/// A pod with a network of its own has no address yet: see [`refresh_hosts`].
+pub fn write(paths: &PodPaths, pod: &Pod, naming: &Naming) -> Result<Vec<ResolverWarning>, RuntimeError> {
+    let names = HostNames::of(pod, &naming.dns.domain);
+    let aliases = &pod.spec.host_aliases;
+    let (hosts, hostname) = match pod.spec.host_network {
+        true => (
+            hosts_of_host(&of_host("/etc/hosts")?, aliases),
+            of_host(HOST_NAME)?,
         ),
-        Network::Own { hostname, addresses } => (hosts(hostname, addresses), format!("{hostname}\n")),
+        false => (
+            names.hosts(&own(&PodAddresses::default()), aliases),
+            format!("{}\n", names.kernel_name(pod)?),
+        ),
     };
+    let host = match naming.resolv_conf.as_str() {
+        "" => None,
+        path => Some(ResolvConf::read(&of_host(path)?)),
+    };
+    let resolver = pod_resolver(pod, &naming.dns, host.as_ref());
     for (name, text) in [
         ("hosts", hosts),
         ("hostname", hostname),
-        ("resolv.conf", names.dns.text()),
+        ("resolv.conf", resolver.conf.text()),
     ] {
         file::write_replace(&paths.file(name), text.as_bytes(), 0o644)?;
     }
-    Ok(())
+    Ok(resolver.warnings)
 }
 
 /// Brings `/etc/hosts` of a pod with a network of its own up to date, for all of its containers at once: they
 /// hold the file itself, which is changed and never replaced, and never empty.
-pub fn refresh_hosts(paths: &PodPaths, hostname: &str, addresses: &[IpAddr]) -> Result<(), RuntimeError> {
+pub fn refresh_hosts(
+    paths: &PodPaths,
+    pod: &Pod,
+    naming: &Naming,
+    addresses: &PodAddresses,
+) -> Result<(), RuntimeError> {
     const WRITE: &str = "write";
+    if pod.spec.host_network {
+        return Ok(());
+    }
     let path = paths.file("hosts");
-    let text = hosts(hostname, addresses);
+    let names = HostNames::of(pod, &naming.dns.domain);
+    let text = names.hosts(&own(addresses), &pod.spec.host_aliases);
     // A container may have written anything there.
     if file::read_limited(&path, MAX_HOST_FILE).is_ok_and(|now| now == text.as_bytes()) {
         return Ok(());
@@ -87,75 +76,13 @@ pub fn refresh_hosts(paths: &PodPaths, hostname: &str, addresses: &[IpAddr]) -> 
     Ok(())
 }
 
-fn hosts(hostname: &str, addresses: &[IpAddr]) -> String {
-    let mut text = String::from(
-        "# Kubernetes-managed hosts file.\n\
-         127.0.0.1\tlocalhost\n\
-         ::1\tlocalhost ip6-localhost ip6-loopback\n\
-         fe00::0\tip6-localnet\n\
-         fe00::0\tip6-mcastprefix\n\
-         fe00::1\tip6-allnodes\n\
-         fe00::2\tip6-allrouters\n",
-    );
-    for address in addresses {
-        text.push_str(&format!("{address}\t{hostname}\n"));
+/// Without addresses, a pod of its own network has itself alone to talk to.
+fn own(addresses: &PodAddresses) -> Vec<IpAddr> {
+    let mut own = addresses.list();
+    if own.is_empty() {
+        own.push(IpAddr::V4(Ipv4Addr::LOCALHOST));
     }
-    text
-}
-
-impl Dns {
-    /// The host's own settings, as pods of `dnsPolicy: Default` have them.
-    pub fn of_host() -> Result<Self, SysError> {
-        Ok(Self::read(&of_host("/etc/resolv.conf")?))
-    }
-
-    /// Name servers add up; of `search` and `options`, the last line counts.
-    fn read(text: &str) -> Self {
-        let mut dns = Self::default();
-        for line in text.lines() {
-            let mut words = line.split_whitespace();
-            match words.next() {
-                Some("nameserver") => dns.nameservers.extend(words.next().map(str::to_owned)),
-                Some("search") => {
-                    let domains = words.map(|domain| domain.strip_suffix('.').unwrap_or(domain));
-                    dns.searches = domains
-                        .filter(|domain| !domain.is_empty())
-                        .map(str::to_owned)
-                        .collect();
-                }
-                Some("options") => dns.options = words.map(str::to_owned).collect(),
-                _ => {}
-            }
-        }
-        dns
-    }
-
-    /// Within the limits that every resolver keeps.
-    fn text(&self) -> String {
-        let mut line_len = 0;
-        let searches: Vec<&str> = self
-            .searches
-            .iter()
-            .map(String::as_str)
-            .take(MAX_SEARCHES)
-            .filter(|domain| domain.len() <= MAX_SEARCH_LEN)
-            .take_while(|domain| {
-                line_len += domain.len() + usize::from(line_len > 0);
-                line_len <= MAX_SEARCH_LINE_LEN
-            })
-            .collect();
-        let mut text = String::new();
-        if !searches.is_empty() {
-            text.push_str(&format!("search {}\n", searches.join(" ")));
-        }
-        for server in self.nameservers.iter().take(MAX_NAMESERVERS) {
-            text.push_str(&format!("nameserver {server}\n"));
-        }
-        if !self.options.is_empty() {
-            text.push_str(&format!("options {}\n", self.options.join(" ")));
-        }
-        text
-    }
+    own
 }
 
 /// A file of the host; empty where there is none.
@@ -168,54 +95,91 @@ fn of_host(path: &str) -> Result<String, SysError> {
 
 #[cfg(test)]
 mod tests {
-    use pinnace_api::PodUid;
+    use pinnace_api::{PodUid, testing};
+    use pinnace_core::network::ClusterDns;
     use pinnace_sys::Layout;
+    use serde_json::{Value, json};
 
     use super::*;
 
-    fn written(names: &PodNames<'_>) -> [String; 3] {
-        let root = tempfile::tempdir().expect("a directory");
-        let paths = PodPaths::new(&Layout::new(root.path()), &PodUid::new("uid-1").expect("a uid"));
-        std::fs::create_dir_all(&paths.sandbox).expect("the sandbox");
-        write(&paths, names).expect("written");
-        ["hosts", "hostname", "resolv.conf"]
-            .map(|name| std::fs::read_to_string(paths.file(name)).expect("a file"))
+    struct Sandbox {
+        root: tempfile::TempDir,
+        paths: PodPaths,
+        naming: Naming,
+        pod: Pod,
+    }
+
+    impl Sandbox {
+        fn of(spec: Value) -> Self {
+            let root = tempfile::tempdir().expect("a directory");
+            let paths = PodPaths::new(&Layout::new(root.path()), &PodUid::new("uid-1").expect("a uid"));
+            std::fs::create_dir_all(&paths.sandbox).expect("the sandbox");
+            let resolv_conf = root.path().join("resolv.conf");
+            std::fs::write(&resolv_conf, "nameserver 10.0.0.1\nsearch a.\noptions ndots:2\n")
+                .expect("written");
+            let naming = Naming {
+                dns: ClusterDns {
+                    servers: Vec::new(),
+                    domain: "cluster.local".to_owned(),
+                },
+                resolv_conf: resolv_conf.to_string_lossy().into_owned(),
+            };
+            Self {
+                paths,
+                naming,
+                pod: testing::pod("web-0", spec),
+                root,
+            }
+        }
+
+        fn written(&self) -> [String; 3] {
+            write(&self.paths, &self.pod, &self.naming).expect("written");
+            ["hosts", "hostname", "resolv.conf"].map(|name| self.read(name))
+        }
+
+        fn read(&self, name: &str) -> String {
+            std::fs::read_to_string(self.paths.file(name)).expect("a file")
+        }
+
+        fn refresh(&self, v4: &str, v6: &str) {
+            let addresses = PodAddresses {
+                v4: Some(v4.parse().expect("an address")),
+                v6: Some(v6.parse().expect("an address")),
+                v6_first: false,
+            };
+            refresh_hosts(&self.paths, &self.pod, &self.naming, &addresses).expect("refreshed");
+        }
     }
 
     #[test]
     fn a_pods_name_stands_for_each_of_its_addresses() {
-        let addresses = ["10.0.0.7", "fd00::7"].map(|text| text.parse().expect("an address"));
-        let [hosts, hostname, resolv_conf] = written(&PodNames {
-            network: Network::Own {
-                hostname: "web-0",
-                addresses: &addresses,
-            },
-            dns: &Dns::read("nameserver 10.0.0.1\nsearch a.\noptions ndots:5"),
-        });
+        let sandbox = Sandbox::of(json!({}));
+        let [hosts, hostname, resolv_conf] = sandbox.written();
+        assert!(hosts.ends_with("ip6-allrouters\n127.0.0.1\tweb-0\n"));
+        assert_eq!(hostname, "web-0\n");
+        assert_eq!(resolv_conf, "search a\nnameserver 10.0.0.1\noptions ndots:2\n");
+        sandbox.refresh("10.0.0.7", "fd00::7");
+        let hosts = sandbox.read("hosts");
         assert!(hosts.starts_with("# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n"));
         assert!(hosts.ends_with("ip6-allrouters\n10.0.0.7\tweb-0\nfd00::7\tweb-0\n"));
-        assert_eq!(hostname, "web-0\n");
-        assert_eq!(resolv_conf, "search a\nnameserver 10.0.0.1\noptions ndots:5\n");
     }
 
     #[test]
     fn new_addresses_reach_those_that_hold_the_file_already() {
-        let root = tempfile::tempdir().expect("a directory");
-        let paths = PodPaths::new(&Layout::new(root.path()), &PodUid::new("uid-1").expect("a uid"));
-        std::fs::create_dir_all(&paths.sandbox).expect("the sandbox");
-        std::fs::write(paths.file("hosts"), "x".repeat(10_000)).expect("written");
-        let held = std::fs::File::open(paths.file("hosts")).expect("opened");
-        refresh_hosts(&paths, "web", &["10.0.0.7".parse().expect("an address")]).expect("refreshed");
+        let sandbox = Sandbox::of(json!({}));
+        sandbox.written();
+        std::fs::write(sandbox.paths.file("hosts"), "x".repeat(10_000)).expect("written");
+        let held = std::fs::File::open(sandbox.paths.file("hosts")).expect("opened");
+        sandbox.refresh("10.0.0.7", "fd00::7");
         let text = std::io::read_to_string(held).expect("read");
-        assert_eq!(text, hosts("web", &["10.0.0.7".parse().expect("an address")]));
+        assert_eq!(text, sandbox.read("hosts"));
+        assert!(text.ends_with("fd00::7\tweb-0\n"));
     }
 
     #[test]
     fn a_pod_in_the_hosts_network_has_the_hosts_names() {
-        let [hosts, hostname, resolv_conf] = written(&PodNames {
-            network: Network::Host,
-            dns: &Dns::default(),
-        });
+        let sandbox = Sandbox::of(json!({"hostNetwork": true}));
+        let [hosts, hostname, _] = sandbox.written();
         let of_host = |path| std::fs::read_to_string(path).unwrap_or_default();
         assert_eq!(
             hosts,
@@ -224,43 +188,22 @@ mod tests {
                 of_host("/etc/hosts")
             )
         );
-        assert_eq!(hostname, of_host("/proc/sys/kernel/hostname"));
-        assert_eq!(resolv_conf, "");
+        assert_eq!(hostname, of_host(HOST_NAME));
+        sandbox.refresh("10.0.0.7", "fd00::7");
+        assert_eq!(sandbox.read("hosts"), hosts);
     }
 
     #[test]
-    fn the_hosts_settings_are_read_as_the_kubelet_reads_them() {
-        let text = "# nameserver 1\n; comment\n nameserver 192.0.2.1 \nnameserver\nnameserver fe80::1%eth0\n\
-                    search old.example\nsearch new.example. b .\noptions rotate\noptions ndots:2 edns0\ndomain x\n";
-        let expected = Dns {
-            nameservers: vec!["192.0.2.1".to_owned(), "fe80::1%eth0".to_owned()],
-            searches: vec!["new.example".to_owned(), "b".to_owned()],
-            options: vec!["ndots:2".to_owned(), "edns0".to_owned()],
-        };
-        assert_eq!(Dns::read(text), expected);
-    }
-
-    #[test]
-    fn what_no_resolver_takes_is_left_out() {
-        let many = |count: usize, len: usize| vec!["s".repeat(len); count];
-        let searches = |searches: Vec<String>| {
-            let dns = Dns {
-                searches,
-                ..Dns::default()
-            };
-            dns.text().split_whitespace().skip(1).count()
-        };
-        assert_eq!(searches(many(40, 1)), 32);
+    fn the_nodes_dns_server_is_asked_where_there_is_one_and_the_hosts_where_there_is_none() {
+        let mut sandbox = Sandbox::of(json!({}));
+        sandbox.naming.dns.servers = vec!["10.96.0.10".parse().expect("an address")];
         assert_eq!(
-            searches(many(40, 200)),
-            10,
-            "2009 characters; one more would be 2210"
+            sandbox.written()[2],
+            "search default.svc.cluster.local svc.cluster.local cluster.local a\nnameserver 10.96.0.10\n\
+             options ndots:5\n"
         );
-        assert_eq!(searches([many(1, 254), many(1, 253)].concat()), 1);
-        let dns = Dns {
-            nameservers: many(4, 1),
-            ..Dns::default()
-        };
-        assert_eq!(dns.text().lines().count(), 3);
+        std::fs::remove_file(sandbox.root.path().join("resolv.conf")).expect("removed");
+        sandbox.naming.dns.servers.clear();
+        assert_eq!(sandbox.written()[2], "");
     }
 }

@@ -8,7 +8,8 @@ mod files;
 mod mark;
 mod remove;
 
-pub use create::{Request, create, tell_addresses};
+pub use create::{Request, create};
+pub use files::refresh_hosts;
 pub use mark::is_ours;
 pub use remove::{log_directories, remove, remove_logs};
 

@@ -50,6 +50,8 @@ pub struct Host {
     pub architecture: &'static str,
     /// The host's own name, for pods in its network.
     pub hostname: String,
+    /// The cluster's domain, for pods' full names.
+    pub domain: String,
 }
 
 /// The namespaces of a pod: files that pin them, `None` where it uses the host's.

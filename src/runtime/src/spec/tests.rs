@@ -7,6 +7,7 @@ use super::*;
 
 fn host() -> Host {
     Host {
+        domain: "cluster.local".to_owned(),
         capabilities: CapabilitySet((1 << 41) - 1),
         oom_score_adj: 0,
         unified_cgroups: false,
