@@ -173,3 +173,32 @@ fn a_reload_says_what_takes_effect_and_what_waits() {
         ["nodeName", "metricsListen", "podNetwork", "podsMayReachAgent"]
     );
 }
+
+#[test]
+fn what_does_not_go_together_with_a_roots_own_ranges_is_found_once_the_root_is_known() {
+    let found = |json: serde_json::Value, tag: &str| {
+        let config = read(json).unwrap();
+        assert_eq!(config.problems(), []);
+        let problems = config.network_plan(tag, true).problems();
+        problems
+            .into_iter()
+            .map(|one| (one.field, one.message))
+            .collect::<Vec<_>>()
+    };
+    for tag in ["", "12ab34cd"] {
+        assert_eq!(found(json!({}), tag), []);
+    }
+    let overlapping = found(json!({"podCIDR": "10.96.7.0/24"}), "");
+    assert_eq!(overlapping[0].0, "serviceCIDR");
+    assert_eq!(
+        overlapping[0].1,
+        "10.96.0.0/16 overlaps with 10.96.7.0/24 of podCIDR"
+    );
+    assert_eq!(found(json!({"clusterDNS": ["10.96.0.53"]}), ""), []);
+    let elsewhere = found(
+        json!({"podCIDR": "10.1.0.0/24", "clusterDNS": ["10.97.0.53"]}),
+        "",
+    );
+    let message = "10.97.0.53 must lie in serviceCIDR, 10.96.0.0/16 here".to_owned();
+    assert_eq!(elsewhere, [("clusterDNS[0]".to_owned(), message)]);
+}

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use pinnace_api::{Cidr, NodeName};
 
-use super::{ABSOLUTE_RULE, Findings, is_absolute};
-use crate::config::{Cidrs, NodeConfig};
+use super::{ABSOLUTE_RULE, FieldProblem, Findings, is_absolute};
+use crate::config::{Cidrs, NetworkPlan, NodeConfig};
 
 const FAMILIES_RULE: &str = "must be at most one IPv4 and one IPv6 range";
 const MAX_BIN_DIRECTORIES: usize = 8;
@@ -48,12 +48,33 @@ fn check_ranges(config: &NodeConfig, found: &mut Findings) {
             });
         }
     }
+    check_apart(pods, services, found);
+}
+
+fn check_apart(pods: &[Cidr], services: &[Cidr], found: &mut Findings) {
     for pods in pods {
         for services in services.iter().filter(|services| overlap(*pods, **services)) {
             found.unless(false, "serviceCIDR", || {
                 format!("{services} overlaps with {pods} of podCIDR")
             });
         }
+    }
+}
+
+impl NetworkPlan {
+    /// What of the settings does not go together with the ranges that the root has of its own; only when the
+    /// root is known, this can be told.
+    pub fn problems(&self) -> Vec<FieldProblem> {
+        let mut found = Findings::default();
+        check_apart(&self.pod_ranges, &self.service_ranges, &mut found);
+        for (index, address) in self.dns.iter().enumerate() {
+            let inside = self.service_ranges.iter().any(|range| range.contains(*address));
+            found.unless(inside, &format!("clusterDNS[{index}]"), || {
+                let ranges: Vec<String> = self.service_ranges.iter().map(Cidr::to_string).collect();
+                format!("{address} must lie in serviceCIDR, {} here", ranges.join(","))
+            });
+        }
+        found.0
     }
 }
 
