@@ -47,6 +47,7 @@ pub async fn serve(
     let listens = || listeners.iter().filter_map(|one| one.local_addr().ok());
     node.own_ports = listen::own_ports(listens());
     let network = NetworkSettings::new(&layout, &config, listens().map(|one| one.port()).collect());
+    network.check()?;
     let settings = watch::Sender::new(Settings::new(&config, node.capacity.memory));
     let adapters = Arc::new(NodeAdapters::open(&layout, &config, &network, host).await?);
     let board = Arc::new(Board::default());

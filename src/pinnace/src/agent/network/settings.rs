@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use pinnace_core::config::{NetworkPlan, NodeConfig, PodNetwork};
+use pinnace_core::config::{FieldProblem, NetworkPlan, NodeConfig, PodNetwork};
 use pinnace_core::network::ServiceRanges;
 use pinnace_engine::network::NetworkParts;
 use pinnace_net::NetConfig;
 use pinnace_net::cni::CniConfig;
 use pinnace_net::rules::RulesConfig;
 use pinnace_sys::Layout;
+
+use crate::agent::AgentError;
 
 /// Where users of libcni note their attachments.
 const LIBCNI_CACHE: &str = "/var/lib/cni/results";
@@ -44,6 +46,20 @@ impl NetworkSettings {
             cni_bin_dir: config.cni_bin_dir.iter().map(PathBuf::from).collect(),
             rules,
         }
+    }
+
+    /// What the configuration says must go together with the ranges that the root has of its own.
+    pub fn check(&self) -> Result<(), AgentError> {
+        let problems = match self.plan.pods {
+            PodNetwork::None => Vec::new(),
+            PodNetwork::Routed | PodNetwork::Cni => self.plan.problems(),
+        };
+        if problems.is_empty() {
+            return Ok(());
+        }
+        let line = |problem: &FieldProblem| format!("{}: {}", problem.field, problem.message);
+        let lines: Vec<String> = problems.iter().map(line).collect();
+        Err(AgentError::Config(lines.join("\n")))
     }
 
     /// The ranges, addresses and names.
@@ -97,6 +113,22 @@ fn has_ipv6() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ranges_that_meet_the_roots_own_are_refused_with_the_setting() {
+        let config = |json: &str| serde_json::from_str::<NodeConfig>(json).unwrap();
+        let check = |config: &NodeConfig| NetworkSettings::new(&Layout::new("/"), config, Vec::new()).check();
+        assert!(check(&NodeConfig::default()).is_ok());
+        let error = check(&config(r#"{"podCIDR": "10.96.7.0/24"}"#)).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("serviceCIDR: 10.96.0.0/16 overlaps with 10.96.7.0/24 of podCIDR"),
+            "{error}"
+        );
+        let unused = config(r#"{"podCIDR": "10.96.7.0/24", "podNetwork": "none"}"#);
+        assert!(check(&unused).is_ok());
+    }
 
     #[test]
     fn pods_without_a_network_get_no_services() {
