@@ -4,6 +4,7 @@
 //! Net (port Network) ──┬── leases  one file per address of the pod ranges, named after it, carrying the pod's UID
 //!                      ├── links   a veth pair per pod, routed: host routes, no bridge
 //!                      └── rules   one nftables table: sources, host ports, Services, policies
+//! Dns (port Names) ────── dns     the node's DNS server
 //! ```
 //!
 //! [`cni::CniNet`] is the same port by CNI plugins.
@@ -19,6 +20,7 @@
 
 pub mod cni;
 mod config;
+pub mod dns;
 pub mod doctor;
 mod error;
 mod finding;
