@@ -471,6 +471,40 @@ fn how_long_attaching_takes() {
 }
 
 #[test]
+fn a_service_leads_to_its_pod_from_pods_the_host_and_the_pod_itself() {
+    let world = World::new();
+    world.network("1.0.0", &[world.bridge()]);
+    // A host that is connected with others, as hosts are.
+    for command in [
+        "ip link add up0 type veth peer name up1",
+        "ip address add 192.0.2.1/24 dev up0",
+        "ip link set up1 up",
+        "ip link set up0 up",
+        "ip route add default via 192.0.2.2",
+    ] {
+        world.on_host(command);
+    }
+    let (server, client) = (world.pod(), world.pod());
+    let address = world.attach(&server).v4.unwrap().into();
+    let (service, empty) = (world.service(address, 8080), ServiceTable::default());
+    let at = SocketAddr::new(address, 8080);
+    let target: SocketAddr = "10.96.0.80:80".parse().unwrap();
+    let (service, empty) = (&service, &empty);
+    let context = client.context();
+    // Pods that are there before the rules, and pods that come later.
+    world.ask(|net| async move {
+        net.apply_services(service).await?;
+        net.attach(&context, &client.namespace).await
+    });
+    let client = world.namespace_of(1);
+    for from in [&world.path("host"), &client, &server.namespace] {
+        talk(from, &server.namespace, at, Some(target));
+    }
+    world.ask(|net| async move { net.apply_services(empty).await });
+    assert!(!world.on_host("nft list tables").contains("pinnace"));
+}
+
+#[test]
 fn policies_are_refused_and_none_are_not() {
     let world = World::new();
     world.ask(|net| async move {

@@ -1,15 +1,19 @@
 //! A host of its own for a test: a network namespace, a network configuration, the distribution's plugins, and pods'
 //! namespaces.
 
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use pinnace_api::pod::Protocol;
 use pinnace_api::testing;
-use pinnace_api::{Pod, PodUid};
-use pinnace_core::network::{NetworkState, PodAddresses};
+use pinnace_api::{Namespace, ObjectName, Pod, PodUid};
+use pinnace_core::network::{
+    Endpoint, NetworkState, PodAddresses, PortEntry, ServiceEntry, ServiceForm, ServiceTable,
+};
 use pinnace_core::ports::{Network, PodContext, PortResult};
 use pinnace_core::resources::{CgroupValues, QosClass};
 use pinnace_net::Finding;
@@ -133,6 +137,39 @@ impl World {
         let namespace = self.pin(&format!("pod-{uid}"));
         let pod = testing::pod("web", spec);
         TestPod { uid, namespace, pod }
+    }
+
+    pub fn namespace_of(&self, number: u64) -> PathBuf {
+        self.path(&format!("pod-{}", testing::uid(number)))
+    }
+
+    /// 10.96.0.80:80 in front of one pod.
+    pub fn service(&self, address: IpAddr, port: u16) -> ServiceTable {
+        let name = |text: &str| ObjectName::new(text.to_owned()).unwrap();
+        let endpoint = Endpoint {
+            address,
+            port,
+            serving: true,
+            pod: (Namespace::default(), name("web")),
+            hostname: None,
+        };
+        let entry = ServiceEntry {
+            form: ServiceForm::ClusterIp,
+            cluster_ips: vec!["10.96.0.80".parse().unwrap()],
+            external_ips: Vec::new(),
+            client_ip_affinity: None,
+            ports: vec![PortEntry {
+                name: None,
+                protocol: Protocol::Tcp,
+                port: 80,
+                node_port: None,
+                endpoints: vec![endpoint],
+            }],
+            portless: Vec::new(),
+        };
+        let mut table = ServiceTable::default();
+        table.services.insert((Namespace::default(), name("web")), entry);
+        table
     }
 
     /// Asks a new agent's network in the host's namespace.
