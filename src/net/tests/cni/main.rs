@@ -22,6 +22,10 @@ use world::{TestPod, World};
 /// Sends a line by TCP from one namespace to a listener in another; `target` may be another address that leads there.
 fn talk(from: &Path, to: &Path, listen: SocketAddr, target: Option<SocketAddr>) {
     let listener = namespace::within(to, || TcpListener::bind(listen).unwrap()).unwrap();
+    talk_to(from, &listener, target);
+}
+
+fn talk_to(from: &Path, listener: &TcpListener, target: Option<SocketAddr>) {
     let target = target.unwrap_or(listener.local_addr().unwrap());
     let limit = Duration::from_secs(5);
     let connect = || TcpStream::connect_timeout(&target, limit);
@@ -119,8 +123,9 @@ fn host_ports_and_bandwidth_are_the_plugins_and_go_with_the_pod() {
     let on_host: SocketAddr = "10.88.0.1:8080".parse().unwrap();
     let client = world.pod();
     world.attach(&client);
-    talk(&client.namespace, &pod.namespace, at(80), Some(on_host));
-    talk(&world.path("host"), &pod.namespace, at(80), Some(on_host));
+    let listener = namespace::within(&pod.namespace, || TcpListener::bind(at(80)).unwrap()).unwrap();
+    talk_to(&client.namespace, &listener, Some(on_host));
+    talk_to(&world.path("host"), &listener, Some(on_host));
     let queues = world.on_host("tc qdisc show");
     assert_eq!(queues.matches("qdisc tbf").count(), 2, "{queues}");
     assert_eq!(world.attach(&pod), addresses, "whatever CHECK says");
@@ -497,8 +502,9 @@ fn a_service_leads_to_its_pod_from_pods_the_host_and_the_pod_itself() {
         net.attach(&context, &client.namespace).await
     });
     let client = world.namespace_of(1);
+    let listener = namespace::within(&server.namespace, || TcpListener::bind(at).unwrap()).unwrap();
     for from in [&world.path("host"), &client, &server.namespace] {
-        talk(from, &server.namespace, at, Some(target));
+        talk_to(from, &listener, Some(target));
     }
     world.ask(|net| async move { net.apply_services(empty).await });
     assert!(!world.on_host("nft list tables").contains("pinnace"));
