@@ -1,7 +1,7 @@
 //! Clients that the kernel remembers (session affinity), of endpoints that are none any more.
 
 use super::RulesError;
-use super::element::{Concat, Data, Elements, Key};
+use super::element::{Concat, Data, Key, leads_to};
 use super::set::{Kind, Set};
 use super::state::{Edit, State};
 
@@ -59,18 +59,7 @@ fn is_current(state: &State, v4: bool, key: &Key, data: &Data) -> bool {
         seen(kind).is_some_and(|elements| elements.contains_key(&key))
     };
     if leads(Kind::Services, front) {
-        return leads(Kind::Affine, front) && holds(seen(Kind::Endpoints), front, data);
+        return leads(Kind::Affine, front) && leads_to(seen(Kind::Endpoints), front, data);
     }
-    leads(Kind::AffineNodes, node) && holds(seen(Kind::NodeEndpoints), node, data)
-}
-
-/// Whether the front has that endpoint.
-fn holds(elements: Option<&Elements>, front: &[u8], data: &Data) -> bool {
-    let first = Key::from(Concat(front.to_vec()));
-    elements.is_some_and(|elements| {
-        elements
-            .range(first..)
-            .take_while(|(key, _)| key.first.0.starts_with(front))
-            .any(|(_, entry)| entry.data == *data)
-    })
+    leads(Kind::AffineNodes, node) && leads_to(seen(Kind::NodeEndpoints), node, data)
 }

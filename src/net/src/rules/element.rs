@@ -165,6 +165,17 @@ impl From<Data> for Entry {
 /// The elements of one set.
 pub(super) type Elements = BTreeMap<Key, Entry>;
 
+/// Whether any of the keys that begin with `front` leads to `data`.
+pub(super) fn leads_to(elements: Option<&Elements>, front: &[u8], data: &Data) -> bool {
+    let first = Key::from(Concat(front.to_vec()));
+    elements.is_some_and(|elements| {
+        elements
+            .range(first..)
+            .take_while(|(key, _)| key.first.0.starts_with(front))
+            .any(|(_, entry)| entry.data == *data)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

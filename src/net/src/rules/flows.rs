@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use pinnace_api::pod::Protocol;
 
 use super::conntrack::{self, Flow};
-use super::element::{Concat, Data, Elements, Key, number};
+use super::element::{Concat, Data, Elements, Key, leads_to, number};
 use super::services::value;
 use super::set::{Kind, Set};
 use super::state::{Edit, State};
@@ -86,14 +86,11 @@ fn is_stale(state: &State, fronts: &BTreeSet<Concat>, flow: &Flow) -> bool {
 }
 
 fn is_endpoint(elements: Option<&Elements>, front: &Concat, endpoint: SocketAddr) -> bool {
-    let Some(elements) = elements else {
-        return false;
-    };
-    let wanted = Data::Value(value(endpoint.ip(), endpoint.port()));
-    elements
-        .range(Key::from(front.clone())..)
-        .take_while(|(key, _)| key.first.0.starts_with(&front.0))
-        .any(|(_, entry)| entry.data == wanted)
+    leads_to(
+        elements,
+        &front.0,
+        &Data::Value(value(endpoint.ip(), endpoint.port())),
+    )
 }
 
 /// Only addresses of the host can be bound.

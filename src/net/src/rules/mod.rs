@@ -9,6 +9,7 @@
 //!
 //! All calls block for as long as the kernel takes, and one waits for the other.
 
+mod chains;
 mod clients;
 mod conntrack;
 mod element;
@@ -25,6 +26,7 @@ mod set;
 mod state;
 mod text;
 mod wire;
+mod written;
 
 pub use error::RulesError;
 

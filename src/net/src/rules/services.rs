@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use pinnace_api::pod::Protocol;
 use pinnace_core::network::{Endpoint, PortEntry, ServiceEntry, ServiceForm, ServiceTable};
 
+use super::chains::{EXACT, SLOTS};
 use super::element::{Chain, Concat, Data};
 use super::set::{Kind, Set};
 use super::state::Tables;
-use super::text::{EXACT, SLOTS};
 
 /// The elements of all Services. Where two claim one address and port, the first keeps it.
 pub(super) fn elements(table: &ServiceTable) -> Tables {
