@@ -24,7 +24,7 @@ pub(super) fn write(text: &mut String, config: &RulesConfig, names: &HostNames, 
         endpoints(text, slots);
     }
     for seconds in timeouts {
-        // Its rules are laid by netlink: nft before 1.0.7 has no room for a key as long as theirs.
+        // Its rules are laid by netlink: nft 1.0.6 has no room for a key as long as theirs.
         chain(text, &Chain::Affinity(*seconds).name(), &[]);
     }
     sources(text, config, names.group());

@@ -47,8 +47,12 @@ pub(super) struct Flow {
 
 /// Ends the UDP flows of a family that are `stale`; with `port`, only those that were sent to that port are looked
 /// at.
-pub(super) fn end_udp(v4: bool, port: Option<u16>, stale: impl Fn(&Flow) -> bool) -> SysResult<()> {
-    let mut socket = Socket::open(Family::Netfilter).doing("open", "a netlink socket")?;
+pub(super) fn end_udp(
+    socket: &mut Socket,
+    v4: bool,
+    port: Option<u16>,
+    stale: impl Fn(&Flow) -> bool,
+) -> SysResult<()> {
     let listed = socket
         .dump_request(&listing(v4, port))
         .doing("list", "tracked connections")?;

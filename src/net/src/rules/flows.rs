@@ -24,14 +24,17 @@ const WAYS: [(Kind, usize); 6] = [
 
 /// Ends those that the edits, which are carried out, leave without their way. What is there is right without it,
 /// so a failure is only told.
-pub(super) fn end_stale(state: &State, edits: &[Edit]) {
+pub(super) fn end_stale(state: &mut State, edits: &[Edit]) {
     for v4 in [true, false] {
         let fronts = fronts(edits, v4);
         if fronts.is_empty() {
             continue;
         }
-        let stale = |flow: &Flow| is_stale(state, &fronts, flow);
-        if let Err(error) = conntrack::end_udp(v4, common_port(&fronts), stale) {
+        let ended = state.talk(|state, socket| {
+            let stale = |flow: &Flow| is_stale(state, &fronts, flow);
+            conntrack::end_udp(socket, v4, common_port(&fronts), stale)
+        });
+        if let Err(error) = ended {
             let cause = error.source.to_string();
             tracing::warn!(%error, cause, "UDP flows to former endpoints may go on");
         }

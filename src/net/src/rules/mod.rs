@@ -161,7 +161,7 @@ impl Rules {
     fn make_pod(&self, uid: &PodUid, wanted: &Tables) -> Result<(), RulesError> {
         let mut state = self.state();
         let edits = state.change(|state| pods::edits(state, uid, wanted))?;
-        flows::end_stale(&state, &edits);
+        flows::end_stale(&mut state, &edits);
         Ok(())
     }
 
@@ -178,7 +178,7 @@ impl Rules {
             .iter()
             .flat_map(|(set, elements)| elements.keys().map(|key| (*set, key.clone())))
             .collect();
-        let found = match wire::find(&mut wire::socket()?, state.table(), &keys) {
+        let found = match state.talk(|state, socket| wire::find(socket, state.table(), &keys)) {
             Err(error) if error.errno() == Some(libc::ENOENT) => Vec::new(),
             found => found?,
         };
@@ -223,7 +223,7 @@ impl Rules {
         state.remember_for(services::timeouts(table))?;
         let edits = state.become_wanted(&both(&OF_SERVICES), services::elements(table))?;
         clients::forget(&mut state, &edits)?;
-        flows::end_stale(&state, &edits);
+        flows::end_stale(&mut state, &edits);
         Ok(())
     }
 

@@ -37,6 +37,8 @@ pub(super) struct State {
     config: RulesConfig,
     names: HostNames,
     table: String,
+    /// Kept: the kernel closes one not before all that was removed before is freed, which takes milliseconds.
+    socket: Option<Socket>,
     known: Tables,
     /// What Services and policies were last asked to be, laid again should the table be lost.
     wanted: Tables,
@@ -49,6 +51,7 @@ impl State {
             table: names.table(),
             config,
             names,
+            socket: None,
             known: Tables::new(),
             wanted: Tables::new(),
             timeouts: BTreeSet::from([AFFINITY_SECONDS]),
@@ -59,12 +62,29 @@ impl State {
         &self.table
     }
 
+    /// Speaks with the kernel.
+    pub(super) fn talk<T>(
+        &mut self,
+        work: impl FnOnce(&Self, &mut Socket) -> Result<T, SysError>,
+    ) -> Result<T, SysError> {
+        let mut socket = match self.socket.take() {
+            Some(socket) => socket,
+            None => wire::socket()?,
+        };
+        let done = work(self, &mut socket);
+        // After an answer that was none, or came too late, another one is opened.
+        let answered = |error: &SysError| error.errno().is_some_and(|number| number != libc::EAGAIN);
+        if done.as_ref().err().is_none_or(answered) {
+            self.socket = Some(socket);
+        }
+        done
+    }
+
     /// Lays the table down in one transaction, with the elements that are there.
     pub(super) fn declare(&mut self) -> Result<(), RulesError> {
-        let mut socket = wire::socket()?;
-        let comment = wire::table_comment(&mut socket, &self.table)?;
+        let comment = self.talk(|state, socket| wire::table_comment(socket, &state.table))?;
         let mut found = match &comment {
-            Some(_) => self.list_all(&mut socket)?,
+            Some(_) => self.talk(list_all)?,
             None => Tables::new(),
         };
         self.timeouts.extend(timeouts_of(&found));
@@ -93,18 +113,17 @@ impl State {
         }
     }
 
-    fn lay(&self, before: Before<'_>) -> Result<(), RulesError> {
+    fn lay(&mut self, before: Before<'_>) -> Result<(), RulesError> {
         let text = text::declaration(&self.config, &self.names, &self.timeouts, before);
         program::run(&text, false)?;
         // Until this is done, new clients are led, and not remembered.
-        let chains = self.timeouts.iter().copied();
-        Ok(memory::lay(&mut wire::socket()?, &self.table, chains)?)
+        Ok(self.talk(|state, socket| memory::lay(socket, &state.table, state.timeouts.iter().copied()))?)
     }
 
     /// Takes the table away.
     pub(super) fn retract(&mut self) -> Result<(), RulesError> {
         self.known.clear();
-        match wire::delete_table(&mut wire::socket()?, &self.table) {
+        match self.talk(|state, socket| wire::delete_table(socket, &state.table)) {
             Err(error) if error.errno() == Some(libc::ENOENT) => Ok(()),
             done => Ok(done?),
         }
@@ -123,7 +142,7 @@ impl State {
     /// Elements of a set. A table that is not there has none.
     pub(super) fn elements(&mut self, set: Set) -> Result<&Elements, RulesError> {
         if !self.known.contains_key(&set) {
-            let listed = list_if_there(&mut wire::socket()?, &self.table, set)?;
+            let listed = self.talk(|state, socket| list_if_there(socket, &state.table, set))?;
             self.known.insert(set, listed);
         }
         Ok(self.known.entry(set).or_default())
@@ -187,7 +206,7 @@ impl State {
         Ok(edits)
     }
 
-    fn commit(&mut self, edits: &[Edit]) -> Result<(), SysError> {
+    fn send(&self, edits: &[Edit], socket: &mut Socket) -> Result<(), SysError> {
         let mut removed: BTreeMap<Set, Vec<&Key>> = BTreeMap::new();
         let mut added: BTreeMap<Set, Vec<(&Key, &Entry)>> = BTreeMap::new();
         for edit in edits {
@@ -209,7 +228,11 @@ impl State {
         if changes.is_empty() {
             return Ok(());
         }
-        changes.commit(&mut wire::socket()?, &self.table)?;
+        changes.commit(socket, &self.table)
+    }
+
+    fn commit(&mut self, edits: &[Edit]) -> Result<(), SysError> {
+        self.talk(|state, socket| state.send(edits, socket))?;
         for edit in edits {
             let known = self.known.entry(edit.set).or_default();
             match &edit.entry {
@@ -223,7 +246,8 @@ impl State {
     /// Looks anew; lays the table down, where it is gone, with what Services and policies were to be.
     fn recover(&mut self) -> Result<(), RulesError> {
         self.known.clear();
-        if wire::table_comment(&mut wire::socket()?, &self.table)?.is_some() {
+        let comment = self.talk(|state, socket| wire::table_comment(socket, &state.table))?;
+        if comment.is_some() {
             return Ok(());
         }
         self.declare()?;
@@ -232,20 +256,20 @@ impl State {
         let edits = self.difference(&sets)?;
         Ok(self.commit(&edits)?)
     }
-
-    fn list_all(&self, socket: &mut Socket) -> Result<Tables, RulesError> {
-        let mut tables = Tables::new();
-        for set in set::all() {
-            tables.insert(set, list_if_there(socket, &self.table, set)?);
-        }
-        Ok(tables)
-    }
 }
 
-fn list_if_there(socket: &mut Socket, table: &str, set: Set) -> Result<Elements, RulesError> {
+fn list_all(state: &State, socket: &mut Socket) -> Result<Tables, SysError> {
+    let mut tables = Tables::new();
+    for set in set::all() {
+        tables.insert(set, list_if_there(socket, &state.table, set)?);
+    }
+    Ok(tables)
+}
+
+fn list_if_there(socket: &mut Socket, table: &str, set: Set) -> Result<Elements, SysError> {
     match wire::list(socket, table, set) {
         Err(error) if error.errno() == Some(libc::ENOENT) => Ok(Elements::new()),
-        listed => Ok(listed?),
+        listed => listed,
     }
 }
 
@@ -253,7 +277,7 @@ fn list_if_there(socket: &mut Socket, table: &str, set: Set) -> Result<Elements,
 fn is_of_another(error: &SysError) -> bool {
     matches!(
         error.errno(),
-        Some(libc::ENOENT | libc::EEXIST | libc::EBUSY | libc::ENOTEMPTY | libc::EAGAIN)
+        Some(libc::ENOENT | libc::EEXIST | libc::EBUSY | libc::ENOTEMPTY)
     )
 }
 
