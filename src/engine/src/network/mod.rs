@@ -21,9 +21,9 @@ use std::time::{Duration, Instant};
 
 use pinnace_core::event::EventType;
 use pinnace_core::host::Host;
-use pinnace_core::network::{PolicyTable, ServiceTable};
+use pinnace_core::network::{NameTable, PolicyTable, ServiceTable};
 use pinnace_core::pod::Backoff;
-use pinnace_core::ports::{Network, PortError, Telemetry};
+use pinnace_core::ports::{Names, Network, PortError, Telemetry};
 use tokio::sync::watch;
 
 use crate::adapters::Adapters;
@@ -53,6 +53,8 @@ pub(crate) struct Tracker<A> {
     objects: Published,
     services: Applied<ServiceTable>,
     policies: Applied<PolicyTable>,
+    /// The names as they were published last.
+    names: Option<NameTable>,
 }
 
 /// What an adapter was handed last, and how it went.
@@ -109,6 +111,7 @@ impl<A: Adapters> Tracker<A> {
             objects,
             services: Applied::default(),
             policies: Applied::default(),
+            names: None,
         }
     }
 
@@ -143,10 +146,15 @@ impl<A: Adapters> Tracker<A> {
         }
     }
 
-    /// Policies come first: what they forbid must not be reachable by a new Service.
+    /// Policies come first: what they forbid must not be reachable by a new Service. Names come last, so that they
+    /// lead to rules that are there.
     async fn apply(&mut self, tables: Tables) {
         let adapters = Arc::clone(&self.shared.adapters);
-        let Tables { services, policies } = tables;
+        let Tables {
+            services,
+            policies,
+            names,
+        } = tables;
         if self.policies.is_due(&policies) {
             let outcome = adapters.network().apply_policies(&policies).await;
             if let Some(error) = self.policies.note(policies, &outcome) {
@@ -158,6 +166,10 @@ impl<A: Adapters> Tracker<A> {
             if let Some(error) = self.services.note(services, &outcome) {
                 self.report("ServicesNotApplied", error);
             }
+        }
+        if self.names.as_ref() != Some(&names) {
+            adapters.names().publish(names.clone());
+            self.names = Some(names);
         }
     }
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use pinnace_core::network::{PodOnNetwork, PolicyTable, ServiceTable, policy_table, service_table};
+use pinnace_core::network::{
+    NameTable, PodOnNetwork, PolicyTable, ServiceTable, name_table, policy_table, service_table,
+};
 
 use super::{NetworkObjects, NetworkParts};
 use crate::board::{PodView, ServiceView};
@@ -12,6 +14,7 @@ use crate::board::{PodView, ServiceView};
 pub(super) struct Tables {
     pub services: ServiceTable,
     pub policies: PolicyTable,
+    pub names: NameTable,
 }
 
 impl Tables {
@@ -21,7 +24,13 @@ impl Tables {
         let services = service_table(services, &objects.given, &pods, &parts.services);
         let policies = objects.policies.iter().map(Arc::as_ref);
         let policies = policy_table(policies, &pods, &objects.namespaces);
-        Self { services, policies }
+        let ranges = [parts.pod_ranges.as_slice(), &parts.services.cluster].concat();
+        let names = name_table(&parts.domain, &ranges, &services, &pods);
+        Self {
+            services,
+            policies,
+            names,
+        }
     }
 
     /// The Services as everybody may see them.

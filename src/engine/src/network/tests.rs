@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pinnace_core::config::NodeConfig;
 use pinnace_core::fake::{Break, Extent, Op};
-use pinnace_core::network::{Endpoint, ServiceEntry};
+use pinnace_core::network::{Endpoint, NameRecord, ServiceEntry};
 use pinnace_core::pod::FailureReason;
 
 use crate::source::SourceId;
@@ -91,6 +91,29 @@ async fn a_service_leads_to_ready_pods_and_follows_them_within_100_ms() {
         .map(|endpoint| endpoint.address)
         .collect();
     assert_eq!(serving, [address(&agent, "one")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_follow_services_and_ready_pods() {
+    let machine = Arc::new(Machine::new());
+    let agent = Agent::start(&machine);
+    let pod = labelled("one", ", restartPolicy: Never, hostname: one, subdomain: peers");
+    agent
+        .list(&[service("web", ""), service("peers", ", clusterIP: None"), pod])
+        .await;
+    let names = machine.fake.names().unwrap().names;
+    let of = |name: &str| names.get(&format!("{name}.default.svc.cluster.local")).cloned();
+    assert!(of("web").is_some());
+    let own = NameRecord::Address(address(&agent, "one"));
+    assert_eq!(of("one.peers"), Some(vec![own]));
+
+    machine
+        .fake
+        .exit(&agent.uid("one"), &pinnace_core::fake::sample::name("c"), 0);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let names = machine.fake.names().unwrap().names;
+    assert!(names.contains_key("web.default.svc.cluster.local"));
+    assert!(!names.contains_key("peers.default.svc.cluster.local"));
 }
 
 #[tokio::test(start_paused = true)]

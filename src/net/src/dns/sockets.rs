@@ -41,10 +41,19 @@ impl DnsSockets {
         self.udp.is_empty() && self.tcp.is_empty()
     }
 
-    /// All of them, to be kept for the next run of the program.
-    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let datagrams = self.udp.iter().map(AsFd::as_fd);
-        datagrams.chain(self.tcp.iter().map(AsFd::as_fd))
+    /// All of them with what each is for (`dns-udp` or `dns-tcp`) and where, to be kept for the next run of the
+    /// program.
+    pub fn descriptors(&self) -> impl Iterator<Item = (&'static str, SocketAddr, BorrowedFd<'_>)> {
+        let datagrams = self
+            .udp
+            .iter()
+            .map(|socket| ("dns-udp", socket.local_addr(), socket.as_fd()));
+        let streams = self
+            .tcp
+            .iter()
+            .map(|socket| ("dns-tcp", socket.local_addr(), socket.as_fd()));
+        let known = |(role, address, fd): (_, io::Result<SocketAddr>, _)| Some((role, address.ok()?, fd));
+        datagrams.chain(streams).filter_map(known)
     }
 
     /// Where datagrams are taken.

@@ -269,7 +269,7 @@ impl Node {
             tcp: sockets.tcp_addresses()[0],
             spare: sockets
                 .descriptors()
-                .map(|fd| fd.try_clone_to_owned().unwrap())
+                .map(|(_, _, fd)| fd.try_clone_to_owned().unwrap())
                 .collect(),
             serving: Some(dns.serve(sockets).unwrap()),
             dns,
