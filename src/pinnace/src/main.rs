@@ -74,6 +74,7 @@ fn run(cli: &Cli) -> Outcome {
         Verb::Image(verb) => asking()?.block_on(commands::image::run(&layout, &client, verb, &mut out))?,
         Verb::Config(verb) => return Ok(verdict(commands::config::run(&layout, verb, &mut out)?)),
         Verb::Drain(args) => asking()?.block_on(commands::drain::run(&client, args, &mut out))?,
+        Verb::Doctor => return Ok(verdict(commands::doctor::run(&layout, &mut out)?)),
         Verb::Version => writeln!(out, "pinnace {}", env!("CARGO_PKG_VERSION"))?,
     }
     Ok(ExitCode::SUCCESS)

@@ -144,13 +144,19 @@ impl NodeFace for AgentFace {
 
     async fn endpoints(&self, namespace: Option<Namespace>) -> FaceResult<Value> {
         let items = self.of_services(namespace.as_ref(), |view, node| {
-            service_objects::endpoints(view, node).into_iter().collect()
+            let endpoints = service_objects::endpoints(view, node).into_iter();
+            endpoints
+                .map(|one| objects::dated(one, self.started_at))
+                .collect()
         });
         Ok(objects::list("EndpointsList", "v1", &items))
     }
 
     async fn endpoint_slices(&self, namespace: Option<Namespace>) -> FaceResult<Value> {
-        let items = self.of_services(namespace.as_ref(), service_objects::endpoint_slices);
+        let items = self.of_services(namespace.as_ref(), |view, node| {
+            let slices = service_objects::endpoint_slices(view, node).into_iter();
+            slices.map(|one| objects::dated(one, self.started_at)).collect()
+        });
         Ok(objects::list("EndpointSliceList", "discovery.k8s.io/v1", &items))
     }
 

@@ -24,7 +24,7 @@ mod face;
 pub mod facts;
 mod host;
 pub mod listen;
-mod network;
+pub mod network;
 mod objects;
 mod prepare;
 mod reload;

@@ -94,6 +94,15 @@ fn place(object: &mut Map<String, Value>, node: Option<&Node>) {
     }
 }
 
+/// The object with the time from which this node knows it, where it has none of its own.
+pub fn dated(mut object: Value, since: WallMillis) -> Value {
+    if let Some(Value::Object(meta)) = object.get_mut("metadata") {
+        meta.entry("creationTimestamp")
+            .or_insert_with(|| json!(since.rfc3339()));
+    }
+    object
+}
+
 /// A DaemonSet with its status, and why it makes no pod here, if so.
 pub fn daemonset(view: &DaemonSetView, since: WallMillis) -> Value {
     let mut object = view.set.document.defaulted();

@@ -39,6 +39,15 @@ pub enum Resource {
     /// DaemonSets
     #[value(name = "daemonsets", aliases = ["daemonset", "ds"])]
     DaemonSets,
+    /// Services
+    #[value(name = "services", aliases = ["service", "svc"])]
+    Services,
+    /// What stands behind Services
+    #[value(name = "endpoints", aliases = ["endpoint", "ep"])]
+    Endpoints,
+    /// The same, of both families
+    #[value(name = "endpointslices", aliases = ["endpointslice"])]
+    EndpointSlices,
     /// This node
     #[value(name = "node", aliases = ["nodes", "no"])]
     Node,
@@ -81,7 +90,7 @@ pub struct GetArgs {
 /// Options of `describe`.
 #[derive(Debug, Args)]
 pub struct DescribeArgs {
-    /// pods, daemonsets or node
+    /// pods, daemonsets, services, endpoints or node
     pub resource: Resource,
     /// The object's name; all of the kind without it
     pub name: Option<String>,

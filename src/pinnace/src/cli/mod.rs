@@ -45,7 +45,7 @@ pub enum Verb {
     /// Run the node: watch manifests, run pods, answer Prometheus
     #[command(after_help = AGENT_EXAMPLES)]
     Agent(AgentArgs),
-    /// List pods, DaemonSets, events, or show the node
+    /// List pods, DaemonSets, Services, endpoints, events, or show the node
     #[command(after_help = GET_EXAMPLES)]
     Get(GetArgs),
     /// Show objects in full, with their events
@@ -82,6 +82,9 @@ pub enum Verb {
         after_help = "Examples:\n  pinnace drain --all        end every pod; the agent starts none until it is started again"
     )]
     Drain(DrainArgs),
+    /// Say what this machine lacks for a node, and what to do about it
+    #[command(after_help = "Exit codes: 0 nothing is missing; 1 something is.")]
+    Doctor,
     /// Print version and build
     Version,
 }
@@ -96,6 +99,8 @@ const GET_EXAMPLES: &str = "Examples:
   pinnace get pods
   pinnace get pods -o wide
   pinnace get daemonsets -n logging -o yaml
+  pinnace get services -o wide
+  pinnace get endpoints web
   pinnace get node -o json
   pinnace get events";
 const LOGS_EXAMPLES: &str = "Examples:

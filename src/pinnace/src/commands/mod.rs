@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod describe;
+pub mod doctor;
 pub mod drain;
 pub mod exec;
 pub mod get;

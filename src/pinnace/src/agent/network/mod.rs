@@ -13,6 +13,6 @@ mod settings;
 mod start;
 
 pub use none::NoNames;
-pub use pods::PodsNetwork;
+pub use pods::{PodsNetwork, findings};
 pub use settings::NetworkSettings;
 pub use start::keep_up;

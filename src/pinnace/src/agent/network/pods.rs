@@ -79,7 +79,12 @@ impl PodsNetwork {
 /// What this host lacks for the network; blocks, and may execute CNI plugins.
 pub fn findings(settings: &NetworkSettings, layout: &Layout) -> Vec<Finding> {
     match settings.plan().pods {
-        PodNetwork::Routed => pinnace_net::doctor::links(&settings.routed()),
+        PodNetwork::Routed => {
+            let config = settings.routed();
+            let mut findings = pinnace_net::doctor::links(&config);
+            findings.extend(pinnace_net::doctor::rules(&config));
+            findings
+        }
         PodNetwork::Cni => pinnace_net::cni::doctor::findings(&settings.cni(), |uid| {
             let pins = layout.pod_run(uid.as_str());
             pins.join(NamespaceKind::Network.file_name())

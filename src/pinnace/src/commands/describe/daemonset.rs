@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::super::row::text;
 use super::super::tabs::Tabs;
 use super::fields::{list, pairs};
-use super::{pod, volumes};
+use super::{conditions, pod, volumes};
 
 const TEMPLATE: &str = "/spec/template";
 
@@ -74,18 +74,4 @@ fn phases(set: &Value, pods: &[Value], tabs: &mut Tabs) {
     let (succeeded, failed) = (count("Succeeded"), count("Failed"));
     let told = format!("{running} Running / {waiting} Waiting / {succeeded} Succeeded / {failed} Failed");
     tabs.field(0, "Pods Status", &told);
-}
-
-/// A cluster's DaemonSet has none; here one says why the set has no pod.
-fn conditions(set: &Value, tabs: &mut Tabs) {
-    if list(set, "/status/conditions").next().is_none() {
-        return;
-    }
-    tabs.title(0, "Conditions");
-    tabs.line(1, ["Type", "Status", "Reason", "Message"]);
-    tabs.line(1, ["----", "------", "------", "-------"]);
-    for condition in list(set, "/status/conditions") {
-        let cells = ["/type", "/status", "/reason", "/message"].map(|path| text(condition, path));
-        tabs.line(1, cells.iter().map(String::as_str));
-    }
 }

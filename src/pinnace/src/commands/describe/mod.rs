@@ -5,6 +5,7 @@ mod daemonset;
 mod fields;
 mod node;
 mod pod;
+mod service;
 mod volumes;
 
 use std::io::Write;
@@ -32,7 +33,11 @@ pub async fn run(client: &Client, args: &DescribeArgs, out: &mut impl Write) -> 
     let events = items(&fetch(client, Resource::Events, None).await?);
     let pods = match args.resource {
         Resource::Node | Resource::DaemonSets => items(&fetch(client, Resource::Pods, None).await?),
-        Resource::Pods | Resource::Events => Vec::new(),
+        _ => Vec::new(),
+    };
+    let endpoints = match args.resource {
+        Resource::Services => items(&fetch(client, Resource::Endpoints, None).await?),
+        _ => Vec::new(),
     };
     for (index, object) in objects.iter().enumerate() {
         if index > 0 {
@@ -42,6 +47,9 @@ pub async fn run(client: &Client, args: &DescribeArgs, out: &mut impl Write) -> 
         match args.resource {
             Resource::Pods => pod::describe(object, &mut tabs),
             Resource::DaemonSets => daemonset::describe(object, &pods, &mut tabs),
+            Resource::Services => service::describe(object, &endpoints, &mut tabs),
+            Resource::Endpoints => service::endpoints(object, &mut tabs),
+            Resource::EndpointSlices => service::slice(object, &mut tabs),
             Resource::Node => node::describe(object, &pods, &mut tabs),
             Resource::Events => event(object, &mut tabs),
         }
@@ -54,6 +62,20 @@ pub async fn run(client: &Client, args: &DescribeArgs, out: &mut impl Write) -> 
         tabs.print(out)?;
     }
     Ok(())
+}
+
+/// A cluster's objects of these kinds have none; here one says why the node does not do what they ask for.
+fn conditions(object: &Value, tabs: &mut Tabs) {
+    if fields::list(object, "/status/conditions").next().is_none() {
+        return;
+    }
+    tabs.title(0, "Conditions");
+    tabs.line(1, ["Type", "Status", "Reason", "Message"]);
+    tabs.line(1, ["----", "------", "------", "-------"]);
+    for condition in fields::list(object, "/status/conditions") {
+        let cells = ["/type", "/status", "/reason", "/message"].map(|path| text(condition, path));
+        tabs.line(1, cells.iter().map(String::as_str));
+    }
 }
 
 /// What is wrong with the node's manifests, as `validate` says it.
