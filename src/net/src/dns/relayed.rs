@@ -77,11 +77,10 @@ impl Relayed {
             records.push(read.place);
         }
         let end = parser.pos();
-        let positive = code == Rcode::NOERROR && answers > 0;
-        let ttl = match (positive, code) {
-            (true, _) => Some(lowest.min(MAX_TTL)),
+        let ttl = match code {
+            Rcode::NOERROR if answers > 0 && negative.is_none() => Some(lowest.min(MAX_TTL)),
             // Aliases that end in nothing live as long as the shorter of the two.
-            (false, Rcode::NOERROR | Rcode::NXDOMAIN) => {
+            Rcode::NOERROR | Rcode::NXDOMAIN => {
                 negative.map(|seconds| seconds.min(lowest).min(MAX_NEGATIVE_TTL))
             }
             _ => None,

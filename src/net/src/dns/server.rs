@@ -196,7 +196,15 @@ impl Server {
         match zones.find(&ask.name, ask.rtype, &self.shuffle) {
             Found::Answer(answer) => Source::Own(answer),
             Found::Outside => self.elsewhere(query),
-            Found::Elsewhere(aliases, target) => Source::Chase(aliases, target),
+            Found::Elsewhere(aliases, target) if query.message.header().rd() => {
+                Source::Chase(aliases, target)
+            }
+            // Who asks for no more gets what is known here.
+            Found::Elsewhere(records, _) => Source::Own(Answer {
+                authoritative: true,
+                records,
+                ..Answer::default()
+            }),
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::limits::Places;
@@ -22,18 +23,20 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Connections at one time, of all clients and of each.
 const CONNECTIONS: (usize, usize) = (256, 64);
 
-/// Answers for as long as it is polled.
+/// Answers for as long as it is polled; its connections end with it.
 pub(super) async fn serve(server: Arc<Server>, listener: TcpListener, places: Arc<Places>) {
     let connections = Places::new(CONNECTIONS.0, CONNECTIONS.1);
+    let mut open = JoinSet::new();
     loop {
         match listener.accept().await {
             Ok((stream, client)) => {
+                while open.try_join_next().is_some() {}
                 // Without a place it is closed at once.
                 let Some(connection) = connections.take(client.ip()) else {
                     continue;
                 };
                 let (server, places) = (Arc::clone(&server), Arc::clone(&places));
-                tokio::spawn(async move {
+                open.spawn(async move {
                     if let Err(error) = converse(&server, stream, client, &places).await {
                         tracing::trace!(%client, %error, "a DNS connection ended");
                     }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
+use tokio::task::JoinSet;
 
-use super::limits::Places;
+use super::limits::{Place, Places};
 use super::message::MAX_QUERY_BYTES;
 use super::reply::Transport;
 use super::server::{Now, Server};
@@ -14,13 +15,18 @@ use super::server::{Now, Server};
 /// After an error of the socket, so that one that stays costs nothing.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers for as long as it is polled.
+/// Answers for as long as it is polled; questions that wait end with it.
 pub(super) async fn serve(server: Arc<Server>, socket: UdpSocket, places: Arc<Places>) {
-    let socket = Arc::new(socket);
+    let mut listener = Listener {
+        server,
+        socket: Arc::new(socket),
+        places,
+        waiting: JoinSet::new(),
+    };
     let mut buffer = vec![0; MAX_QUERY_BYTES];
     loop {
-        match socket.recv_from(&mut buffer).await {
-            Ok((length, client)) => take(&server, &socket, &places, &buffer[..length], client),
+        match listener.socket.recv_from(&mut buffer).await {
+            Ok((length, client)) => listener.take(&buffer[..length], client),
             Err(error) => {
                 tracing::debug!(%error, "cannot receive DNS questions");
                 tokio::time::sleep(PAUSE).await;
@@ -29,32 +35,41 @@ pub(super) async fn serve(server: Arc<Server>, socket: UdpSocket, places: Arc<Pl
     }
 }
 
-fn take(
-    server: &Arc<Server>,
-    socket: &Arc<UdpSocket>,
-    places: &Arc<Places>,
-    question: &[u8],
-    client: SocketAddr,
-) {
-    match server.now(question, Transport::Udp) {
-        Now::Nothing => {}
-        Now::Reply(reply) => send(socket, &reply, client),
-        Now::Later => {
-            let Some(place) = places.take(client.ip()) else {
-                if let Some(reply) = server.busy(question, Transport::Udp) {
-                    send(socket, &reply, client);
+struct Listener {
+    server: Arc<Server>,
+    socket: Arc<UdpSocket>,
+    places: Arc<Places>,
+    /// Questions that wait for others; as many as there are places, and those that are done.
+    waiting: JoinSet<()>,
+}
+
+impl Listener {
+    fn take(&mut self, question: &[u8], client: SocketAddr) {
+        while self.waiting.try_join_next().is_some() {}
+        match self.server.now(question, Transport::Udp) {
+            Now::Nothing => {}
+            Now::Reply(reply) => send(&self.socket, &reply, client),
+            Now::Later => match self.places.take(client.ip()) {
+                Some(place) => self.wait(question, client, place),
+                None => {
+                    if let Some(reply) = self.server.busy(question, Transport::Udp) {
+                        send(&self.socket, &reply, client);
+                    }
                 }
-                return;
-            };
-            let (server, socket, question) = (Arc::clone(server), Arc::clone(socket), question.to_vec());
-            // It ends by itself: every wait in it has its limit.
-            tokio::spawn(async move {
-                if let Some(reply) = server.later(&question, Transport::Udp).await {
-                    send(&socket, &reply, client);
-                }
-                drop(place);
-            });
+            },
         }
+    }
+
+    /// Every wait in it has its limit, so it ends by itself.
+    fn wait(&mut self, question: &[u8], client: SocketAddr, place: Place) {
+        let (server, socket) = (Arc::clone(&self.server), Arc::clone(&self.socket));
+        let question = question.to_vec();
+        self.waiting.spawn(async move {
+            if let Some(reply) = server.later(&question, Transport::Udp).await {
+                send(&socket, &reply, client);
+            }
+            drop(place);
+        });
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use tokio::net::TcpListener;
+
 use super::*;
 
 const WEB: &str = "web.default.svc.cluster.local";
@@ -119,6 +121,29 @@ async fn sockets_outlive_the_server_and_what_was_asked_meanwhile_is_answered() {
             .len(),
         1
     );
+}
+
+#[tokio::test]
+async fn a_server_that_ends_frees_its_addresses_though_questions_wait() {
+    let mut node = Node::with(&[]);
+    node.spare.clear();
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    socket
+        .send_to(&asked(WEB, Rtype::A).bytes(), node.udp)
+        .await
+        .unwrap();
+    let mut stream = TcpStream::connect(node.tcp).await.unwrap();
+    let question = asked(WEB, Rtype::A).bytes();
+    stream.write_u16(question.len() as u16).await.unwrap();
+    stream.write_all(&question).await.unwrap();
+    let early = timeout(Duration::from_millis(100), socket.readable()).await;
+    assert!(early.is_err(), "both wait for the first table");
+    drop(node.serving.take());
+    let started = Instant::now();
+    while std::net::UdpSocket::bind(node.udp).is_err() || TcpListener::bind(node.tcp).await.is_err() {
+        assert!(started.elapsed() < Duration::from_secs(2), "an address is held");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 #[tokio::test]

@@ -226,4 +226,7 @@ fn what_is_no_question_is_refused_in_the_protocols_words() {
     let mut outside = asked("www.example.com", Rtype::A).bytes();
     not_recursive(&mut outside);
     assert_eq!(code(&outside), OptRcode::REFUSED);
+    let mut alias = asked("out.default.svc.cluster.local", Rtype::A).bytes();
+    not_recursive(&mut alias);
+    assert_eq!(say(&dns, &alias, Transport::Udp).answer.len(), 1);
 }
