@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pinnace_api::pod::Protocol;
 use pinnace_api::testing;
@@ -189,13 +189,28 @@ pub fn ask_udp(from: &Path, to: SocketAddr, limit: Duration) -> io::Result<(Stri
     ask_by(&socket, to, limit)
 }
 
+/// Asks again each second, as clients do: a datagram may be lost on a machine that has much to do.
 pub fn ask_by(socket: &UdpSocket, to: SocketAddr, limit: Duration) -> io::Result<(String, IpAddr)> {
-    socket.set_read_timeout(Some(limit))?;
-    socket.send_to(b"ahoy", to)?;
-    let mut buffer = [0; 128];
-    let (length, from) = socket.recv_from(&mut buffer)?;
-    assert_eq!(from, to, "the answer comes from where it was asked");
-    Ok(parse(&String::from_utf8_lossy(&buffer[..length])))
+    let begun = Instant::now();
+    socket.set_read_timeout(Some(limit.min(Duration::from_secs(1))))?;
+    loop {
+        let mut buffer = [0; 128];
+        let sent = socket.send_to(b"ahoy", to);
+        match sent.and_then(|_| socket.recv_from(&mut buffer)) {
+            Ok((length, from)) => {
+                assert_eq!(from, to, "the answer comes from where it was asked");
+                return Ok(parse(&String::from_utf8_lossy(&buffer[..length])));
+            }
+            Err(error) if begun.elapsed() < limit => match error.kind() {
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => {}
+                _ => return Err(error),
+            },
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 fn parse(line: &str) -> (String, IpAddr) {

@@ -131,6 +131,7 @@ fn datagrams_leave_an_endpoint_that_is_gone() {
         assert_eq!(ask_by(&socket, to, LIMIT).unwrap().0, "a");
         assert_eq!(ask_by(&socket, to, LIMIT).unwrap().0, "a");
         bay.services(&of(&other));
+        // The old one is still there: a flow that stuck to it would be answered by it.
         assert_eq!(ask_by(&socket, to, LIMIT).unwrap().0, "b");
     }
 }
