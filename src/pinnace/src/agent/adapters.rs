@@ -16,7 +16,7 @@ use pinnace_volumes::NodeVolumes;
 
 use super::bundles::Bundles;
 use super::host::RealHost;
-use super::network::{NetworkSettings, NoNames, PodsNetwork};
+use super::network::{NetworkSettings, NodeNames, PodsNetwork};
 use super::{AgentError, chain};
 
 /// The real node's ports.
@@ -25,6 +25,8 @@ pub struct NodeAdapters {
     pub runtime: Runtime<ImageStore>,
     /// Pods' network.
     pub network: PodsNetwork,
+    /// The DNS server.
+    pub names: NodeNames,
     /// Images.
     pub images: ImageStore,
     /// Volumes.
@@ -53,6 +55,7 @@ impl NodeAdapters {
         runtime.oci_runtimes.clone_from(&config.oci_runtimes);
         runtime.naming.resolv_conf.clone_from(&config.resolv_conf);
         runtime.naming.dns.domain.clone_from(&config.cluster_domain);
+        runtime.naming.dns.servers = network.dns_addresses().to_vec();
         let build = BuildInfo {
             version: env!("CARGO_PKG_VERSION"),
             revision: option_env!("PINNACE_REVISION").unwrap_or(""),
@@ -61,6 +64,7 @@ impl NodeAdapters {
             runtime: Runtime::open(runtime, layout.clone(), images.clone()).await?,
             bundles: Arc::new(Bundles::new(images.clone(), layout)),
             network: PodsNetwork::new(network),
+            names: NodeNames::new(network),
             images,
             volumes: NodeVolumes::new(layout.clone()),
             records: RecordStore::new(layout.clone()),
@@ -91,7 +95,7 @@ impl NodeAdapters {
 impl Adapters for NodeAdapters {
     type Runtime = Runtime<ImageStore>;
     type Network = PodsNetwork;
-    type Names = NoNames;
+    type Names = NodeNames;
     type Images = ImageStore;
     type Volumes = NodeVolumes;
     type Records = RecordStore;
@@ -105,7 +109,7 @@ impl Adapters for NodeAdapters {
         &self.network
     }
     fn names(&self) -> &Self::Names {
-        &NoNames
+        &self.names
     }
     fn images(&self) -> &Self::Images {
         &self.images

@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use super::adapters::NodeAdapters;
 use super::face::AgentFace;
 use super::host::RealHost;
-use super::network::{NetworkSettings, keep_up};
+use super::network::{self, NetworkSettings, keep_up};
 use super::reload::Reloader;
 use super::signals::{self, Asked};
 use super::sources::SourceConfigs;
@@ -37,7 +37,6 @@ pub async fn serve(
 ) -> Result<(), AgentError> {
     let mut asked = signals::listen()?;
     let listeners = listen::bind(&listen::addresses(&args.metrics_listen, &config)?, &mut kept)?;
-    kept.give_up();
     let control = ControlServer::bind(&layout.control_socket())?;
     let deliveries_from = SourceConfigs::new(&layout, args, &config)?;
 
@@ -47,9 +46,12 @@ pub async fn serve(
     let listens = || listeners.iter().filter_map(|one| one.local_addr().ok());
     node.own_ports = listen::own_ports(listens());
     let network = NetworkSettings::new(&layout, &config, listens().map(|one| one.port()).collect());
+    let names = network::listen(network.dns_addresses(), &mut kept);
+    kept.give_up();
     network.check()?;
     let settings = watch::Sender::new(Settings::new(&config, node.capacity.memory));
     let adapters = Arc::new(NodeAdapters::open(&layout, &config, &network, host).await?);
+    let _answering = adapters.names.serve(names);
     let board = Arc::new(Board::default());
     board.update_readiness(|ready| ready.expect(deliveries_from.ids().into_iter().map(|id| id.0)));
     board.set_node(&node);

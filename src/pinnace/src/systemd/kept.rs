@@ -5,9 +5,9 @@
 //! any more is taken out of the store and closed, so that the address becomes free. Outside systemd, and under a
 //! unit without `FileDescriptorStoreMax=`, nothing is kept, and each start opens its sockets anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::net::SocketType;
 use rustix::net::sockopt::{socket_acceptconn, socket_type};
@@ -43,13 +43,35 @@ impl Kept {
         fits.then_some(listener)
     }
 
-    /// What was not asked for goes: out of systemd's store, and closed.
-    pub fn give_up(self) {
-        for name in self.sockets.into_keys() {
-            if let Err(error) = remove(&name) {
-                tracing::warn!(name, %error, "systemd goes on keeping a socket that nobody wants");
+    /// All sockets of these uses, by name, to be given back with [`Kept::exchange`].
+    pub fn of(&mut self, roles: &[&str]) -> BTreeMap<String, OwnedFd> {
+        let is_of = |name: &String| {
+            let role = name.split_once('@').map_or("", |(role, _)| role);
+            roles.contains(&role)
+        };
+        let names: Vec<String> = self.sockets.keys().filter(|name| is_of(name)).cloned().collect();
+        let taken = names
+            .into_iter()
+            .filter_map(|name| self.sockets.remove_entry(&name));
+        taken.collect()
+    }
+
+    /// Has systemd keep the sockets of `now` where it does not yet, and none else of those that it has of `known`.
+    pub fn exchange<'f>(
+        mut known: BTreeSet<String>,
+        now: impl Iterator<Item = (&'static str, SocketAddr, BorrowedFd<'f>)>,
+    ) {
+        for (role, address, socket) in now {
+            if !known.remove(&name(role, address)) {
+                Self::keep(role, address, &socket);
             }
         }
+        known.iter().for_each(|name| forget(name));
+    }
+
+    /// What was not asked for goes: out of systemd's store, and closed.
+    pub fn give_up(self) {
+        self.sockets.into_keys().for_each(|name| forget(&name));
     }
 
     /// Has systemd keep a socket for the next agent; without systemd, nothing happens.
@@ -64,6 +86,12 @@ impl Kept {
         if let Err(error) = sent {
             tracing::warn!(name, %error, "systemd does not keep a socket: a restart refuses who asks meanwhile");
         }
+    }
+}
+
+fn forget(name: &str) {
+    if let Err(error) = remove(name) {
+        tracing::warn!(name, %error, "systemd goes on keeping a socket that nobody wants");
     }
 }
 
@@ -129,6 +157,17 @@ mod tests {
         let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let address = stream.local_addr().unwrap();
         assert!(kept("metrics", address, stream).tcp("metrics", address).is_none());
+    }
+
+    #[test]
+    fn sockets_of_one_use_are_taken_out_together() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut kept = kept("dns-tcp", address, listener);
+        assert!(kept.of(&["metrics"]).is_empty());
+        let taken = kept.of(&["dns-udp", "dns-tcp"]);
+        assert_eq!(taken.into_keys().collect::<Vec<_>>(), [name("dns-tcp", address)]);
+        assert!(kept.sockets.is_empty());
     }
 
     #[test]

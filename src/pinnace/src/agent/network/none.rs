@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use pinnace_api::PodUid;
-use pinnace_core::network::{NameTable, NetworkState, PodAddresses, PolicyTable, ServiceTable};
-use pinnace_core::ports::{Names, Network, PodContext, PortResult};
+use pinnace_core::network::{NetworkState, PodAddresses, PolicyTable, ServiceTable};
+use pinnace_core::ports::{Network, PodContext, PortResult};
 
 /// Attaches nothing: a pod is as attached as it can be when its namespace is there.
 #[derive(Debug, Clone, Copy)]
@@ -51,12 +51,4 @@ impl Network for NoNetwork {
     async fn apply_policies(&self, _table: &PolicyTable) -> PortResult<()> {
         Ok(())
     }
-}
-
-/// Names that nobody asks for.
-#[derive(Debug, Clone, Copy)]
-pub struct NoNames;
-
-impl Names for NoNames {
-    fn publish(&self, _table: NameTable) {}
 }

@@ -1,5 +1,6 @@
 //! What the network's adapters are made of, out of the configuration, the root and the host's families.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use pinnace_core::config::{FieldProblem, NetworkPlan, NodeConfig, PodNetwork};
@@ -7,6 +8,7 @@ use pinnace_core::network::ServiceRanges;
 use pinnace_engine::network::NetworkParts;
 use pinnace_net::NetConfig;
 use pinnace_net::cni::CniConfig;
+use pinnace_net::dns::DnsConfig;
 use pinnace_net::rules::RulesConfig;
 use pinnace_sys::Layout;
 
@@ -20,6 +22,7 @@ const LIBCNI_CACHE: &str = "/var/lib/cni/results";
 pub struct NetworkSettings {
     layout: Layout,
     plan: NetworkPlan,
+    resolv_conf: String,
     cni_conf_dir: PathBuf,
     cni_bin_dir: Vec<PathBuf>,
     rules: RulesConfig,
@@ -42,6 +45,7 @@ impl NetworkSettings {
         Self {
             layout: layout.clone(),
             plan,
+            resolv_conf: config.resolv_conf.clone(),
             cni_conf_dir: PathBuf::from(&config.cni_conf_dir),
             cni_bin_dir: config.cni_bin_dir.iter().map(PathBuf::from).collect(),
             rules,
@@ -87,6 +91,21 @@ impl NetworkSettings {
             libcni_cache: PathBuf::from(LIBCNI_CACHE),
             loopback_addresses: self.plan.dns.clone(),
             rules: self.rules.clone(),
+        }
+    }
+
+    /// For the DNS server; `None` where pods have no network.
+    pub fn dns(&self) -> Option<DnsConfig> {
+        let resolv_conf = (!self.resolv_conf.is_empty()).then(|| PathBuf::from(&self.resolv_conf));
+        (self.plan.pods != PodNetwork::None)
+            .then(|| DnsConfig::new(self.plan.dns.clone(), &self.plan.domain, resolv_conf))
+    }
+
+    /// The DNS server's addresses; none where there is no server.
+    pub fn dns_addresses(&self) -> &[IpAddr] {
+        match self.plan.pods {
+            PodNetwork::None => &[],
+            PodNetwork::Routed | PodNetwork::Cni => &self.plan.dns,
         }
     }
 
@@ -140,6 +159,7 @@ mod tests {
         assert_eq!(settings.cni().bin_directories.len(), 2);
         config.pod_network = PodNetwork::None;
         let settings = NetworkSettings::new(&layout, &config, Vec::new());
+        assert!(settings.dns().is_none() && settings.dns_addresses().is_empty());
         assert!(settings.parts().is_none() && settings.plan().pod_ranges.is_empty());
     }
 }
