@@ -23,10 +23,14 @@ use std::time::Duration;
 use pinnace_sys::mount;
 use pinnace_sys::namespace::{self, NamespaceKind, Pin};
 
+use crate::wait::wait_for;
+
 /// Time for an answer that is meant to come.
 const LIMIT: Duration = Duration::from_secs(10);
 /// Time after which an answer that must not come has not come.
 const SILENCE: Duration = Duration::from_millis(700);
+/// Addresses are of use at once, without asking whether another has them.
+const NO_DAD: &str = "sysctl -qw net.ipv6.conf.default.accept_dad=0";
 /// Addresses of the outside that no host is joined with.
 pub const FAR: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)),
@@ -324,6 +328,7 @@ impl Site {
             .unwrap();
         let outside = pinned(&folder.path().join("outside"));
         for command in [
+            NO_DAD,
             "sysctl -qw net.ipv4.ip_forward=1",
             "sysctl -qw net.ipv6.conf.all.forwarding=1",
             "ip address add 198.51.100.1/32 dev lo",
@@ -344,6 +349,7 @@ impl Site {
         let number = self.hosts;
         let path = self.folder.path().join(format!("host{number}"));
         let place = pinned(&path);
+        place.run(NO_DAD);
         let (near4, far4) = (4 * (number - 1) + 1, 4 * (number - 1) + 2);
         self.outside.run(&format!(
             "ip link add up{number} type veth peer name up0 netns {}",
@@ -365,6 +371,10 @@ impl Site {
         ] {
             place.run(&command);
         }
+        wait_for("the host's link", || {
+            let shown = place.run("ip address show dev up0");
+            (shown.contains("state UP") && !shown.contains("tentative")).then_some(())
+        });
         let both = |v4: u8, v6: u16| {
             [
                 Ipv4Addr::new(192, 0, 2, v4).into(),
