@@ -136,9 +136,12 @@ fn guard(text: &mut String, config: &RulesConfig, group: u32) {
     let mut rules = Vec::new();
     for server in &config.dns {
         let ip = if server.is_ipv4() { "ip" } else { "ip6" };
-        rules.push(format!(
-            "{ip} daddr {server} meta l4proto {{ tcp, udp }} th dport 53 accept"
-        ));
+        let asked = format!("{ip} daddr {server} meta l4proto {{ tcp, udp }} th dport 53");
+        if !config.pod_ranges.is_empty() {
+            // Who is neither a pod nor on this host could ask it for all the world, in anybody's name.
+            rules.push(format!("iifname != \"lo\" iifgroup != {group} {asked} drop"));
+        }
+        rules.push(format!("{asked} accept"));
     }
     if !config.pods_may_reach_agent && !config.agent_ports.is_empty() {
         let ports: BTreeSet<String> = config.agent_ports.iter().map(u16::to_string).collect();
