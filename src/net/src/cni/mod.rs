@@ -10,7 +10,7 @@
 //! ```
 //!
 //! - A record is written before the first plugin is executed and removed after the last DEL, so whatever a crash
-//!   leaves is named by a record ([`record`]), and each half-made attachment is taken back before the next try.
+//!   leaves is named by a record (`record`), and each half-made attachment is taken back before the next try.
 //! - An attachment is whole where its record has a result of this boot and the pod's namespace shows its addresses.
 //! - It is taken back with the configuration and arguments that it was made with; a pod whose record is lost, with
 //!   those of now.
