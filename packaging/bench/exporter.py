@@ -18,8 +18,8 @@ COLLECTORS = (
 
 
 class Exporter:
-    def __init__(self, folder):
-        self.folder = tempfile.TemporaryDirectory(dir=folder)
+    def __init__(self):
+        self.folder = tempfile.TemporaryDirectory(dir="/var/tmp", prefix="pinnace-bench.")
         place = self.folder.name
         download = ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", "prometheus-node-exporter"]
         subprocess.run(download, cwd=place, check=True, stdout=subprocess.DEVNULL)
@@ -43,7 +43,10 @@ class Exporter:
             self.process.wait()
             self.process = None
 
-    def close(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
         self.stop()
         self.folder.cleanup()
 

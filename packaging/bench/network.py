@@ -37,13 +37,14 @@ class Ways:
     def measure(self):
         """Bits a second by iperf3 and requests a second and their latency by wrk, of each way, run in turn."""
         found = {"pair": [], "pods": [], "service": []}
-        with self.two_pods() as (client, server, address, cluster), plain_pair() as (near, far, far_address):
+        with self.pods() as (clients, server, address, cluster), plain_pair() as (near, far, far_address):
             for place in (server, far):
                 self.serve(place)
             ways = {
                 "pair": (near, far_address, HTTP_PORT, IPERF_PORT),
-                "pods": (client, address, HTTP_PORT, IPERF_PORT),
-                "service": (client, cluster, 80, 81),
+                "pods": (clients[0], address, HTTP_PORT, IPERF_PORT),
+                # Another client: its connections never meet those that the first has made to the same server.
+                "service": (clients[1], cluster, 80, 81),
             }
             try:
                 for _ in range(ROUNDS):
@@ -54,17 +55,18 @@ class Ways:
         return found
 
     @contextmanager
-    def two_pods(self):
-        pods = [self.node.pod(name) for name in ("bench-client", "bench-server")]
-        pods[1]["metadata"]["labels"] = {"app": "bench-server"}
+    def pods(self):
+        pods = [self.node.pod(f"bench-{name}") for name in ("client", "other-client", "server")]
+        pods[2]["metadata"]["labels"] = {"app": "bench-server"}
         self.node.lay("network", [*pods, SERVICE])
-        self.node.marks.wait(2, 30)
-        host.wait_until("two pods", 30, lambda: self.node.running() >= 2, 0.02)
+        self.node.marks.wait(len(pods), 30)
+        host.wait_until("three pods", 30, lambda: self.node.running() >= len(pods), 0.02)
         try:
-            client, server = (namespace_of(self.node, name) for name in ("bench-client", "bench-server"))
-            address = next(pod["status"]["podIP"] for pod in self.node.pods() if pod["metadata"]["name"] == "bench-server")
+            *clients, server = (namespace_of(self.node, pod["metadata"]["name"]) for pod in pods)
+            shown = self.node.pods()
+            address = next(pod["status"]["podIP"] for pod in shown if pod["metadata"]["name"] == "bench-server")
             cluster = host.wait_until("the Service", 10, self.cluster_address, 0.02)
-            yield client, server, address, cluster
+            yield clients, server, address, cluster
         finally:
             self.node.take_away("network")
             self.node.wait_for_none()
@@ -81,7 +83,7 @@ class Ways:
             ["busybox", "httpd", "-f", "-p", str(HTTP_PORT), "-h", str(folder)],
             ["iperf3", "--server", "--port", str(IPERF_PORT)],
         ):
-            self.servers.append(subprocess.Popen(within(place, command), stdout=subprocess.DEVNULL))
+            self.servers.append(subprocess.Popen(within(place, command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         time.sleep(0.5 * host.SLOWER)
 
     def stop(self):
