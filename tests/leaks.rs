@@ -31,6 +31,8 @@ pub struct Traces {
     pub links: BTreeSet<String>,
     /// Elements of the node's rules that are of a pod: its UID with how many there are.
     pub elements: BTreeMap<String, usize>,
+    /// The node's rule table, or what is left on the loopback interface without one.
+    pub own: BTreeSet<String>,
 }
 
 impl Traces {
@@ -75,7 +77,18 @@ impl Traces {
             .filter(|line| line.contains(&alias))
             .map(str::to_owned)
             .collect();
-        self.elements = elements(place, &rule_table(root));
+        let table = rule_table(root);
+        self.elements = elements(place, &table);
+        let tables = place.run("nft list tables");
+        let is_own = |line: &&str| *line == format!("table inet {table}");
+        self.own = tables.lines().filter(is_own).map(str::to_owned).collect();
+        let loopback = place.run("ip -o address show dev lo");
+        let words = loopback.split_whitespace();
+        let given = words.filter(|word| word.contains('/') && !OF_EVERY_LOOPBACK.contains(word));
+        // Nothing tells of which node they are; where no node is, they are nobody's.
+        if !tables.contains("pinnace-") {
+            self.own.extend(given.map(str::to_owned));
+        }
     }
 
     /// Nothing at all.
@@ -83,6 +96,9 @@ impl Traces {
         *self == Self::default()
     }
 }
+
+/// Addresses that every loopback interface has.
+const OF_EVERY_LOOPBACK: [&str; 2] = ["127.0.0.1/8", "::1/128"];
 
 /// The name of the node's rule table, of family `inet`.
 pub fn rule_table(root: &Path) -> String {
