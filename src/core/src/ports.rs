@@ -3,8 +3,10 @@
 //! Every operation is idempotent: asked twice, it finds what the first call made. Every error says which
 //! operation on which object failed, whether a retry may help, and Kubernetes' reason for it.
 
+mod error;
 mod network;
 
+pub use error::{PortError, PortResult, Retry, chain, first_of};
 pub use network::{Names, Network, ServiceAllocation};
 
 use std::future::Future;
@@ -17,51 +19,8 @@ use pinnace_api::{Bytes, ContainerName, Pod, PodUid};
 
 use crate::network::{PodAddresses, ResolverWarning, ServiceAllocations};
 use crate::node::NodeRecord;
-use crate::pod::{Exit, FailureReason, Observed, PodIdentity, Progress};
+use crate::pod::{Exit, Observed, PodIdentity, Progress};
 use crate::resources::{CgroupValues, QosClass};
-
-/// Whether trying again may help.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retry {
-    /// The same call may go through later.
-    Later,
-    /// Only a change of the manifest, the image or the node helps.
-    AfterChange,
-}
-
-/// A failed operation of an adapter.
-#[derive(Debug, thiserror::Error)]
-#[error("{operation} {object}")]
-pub struct PortError {
-    /// What was tried, such as `mount the root file system of`.
-    pub operation: &'static str,
-    /// On what.
-    pub object: String,
-    /// Kubernetes' word for it, where a pod or container waits because of it.
-    pub reason: FailureReason,
-    /// Whether trying again may help.
-    pub retry: Retry,
-    /// The cause.
-    #[source]
-    pub source: Box<dyn std::error::Error + Send + Sync>,
-}
-
-impl PortError {
-    /// The whole chain as one line, each cause once, for statuses and events.
-    pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause: Option<&dyn std::error::Error> = Some(self.source.as_ref());
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
-    }
-}
-
-/// Result of a port's operation.
-pub type PortResult<T> = Result<T, PortError>;
 
 /// A pod on its way: what every operation needs to know of it.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! Why a pod's network could not be made, looked at or taken down.
 
 use pinnace_core::pod::FailureReason;
-use pinnace_core::ports::{PortError, Retry};
+use pinnace_core::ports::{PortError, Retry, chain, first_of};
 use pinnace_sys::SysError;
 
 use crate::rules::RulesError;
@@ -72,41 +72,41 @@ pub enum NetError {
 impl NetError {
     /// All failures in one; none is success.
     pub(crate) fn all(errors: Vec<NetError>) -> Result<(), Self> {
-        let others = errors.len().saturating_sub(1);
-        match errors.into_iter().next() {
-            None => Ok(()),
-            Some(first) if others == 0 => Err(first),
-            Some(first) => Err(Self::Left {
-                others,
-                first: Box::new(first),
-            }),
-        }
+        first_of(errors, |others, first| Self::Left { others, first })
     }
 
     /// The whole chain as one line, each cause once.
     pub(crate) fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
+        chain(self)
     }
 
     /// The port's error, with the operation and object that it is worded by.
     pub(crate) fn of(self, operation: &'static str, object: String) -> PortError {
-        let retry = match self {
+        let retry = self.retry();
+        no_sandbox(operation, object, retry, self)
+    }
+
+    /// Whether trying again may help.
+    pub(crate) fn retry(&self) -> Retry {
+        match self {
             NetError::Bandwidth { .. } => Retry::AfterChange,
             _ => Retry::Later,
-        };
-        PortError {
-            operation,
-            object,
-            reason: FailureReason::FailedCreatePodSandBox,
-            retry,
-            source: Box::new(self),
         }
+    }
+}
+
+/// The error of a pod that cannot have its network, and so has no sandbox.
+pub(crate) fn no_sandbox(
+    operation: &'static str,
+    object: String,
+    retry: Retry,
+    source: impl std::error::Error + Send + Sync + 'static,
+) -> PortError {
+    PortError {
+        operation,
+        object,
+        reason: FailureReason::FailedCreatePodSandBox,
+        retry,
+        source: Box::new(source),
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use pinnace_api::ContainerName;
 use pinnace_core::network::NameTooLong;
 use pinnace_core::pod::FailureReason;
+pub use pinnace_core::ports::chain;
 use pinnace_core::ports::{PortError, Retry};
 use pinnace_sys::SysError;
 
@@ -85,18 +86,6 @@ fn several(errors: &[RuntimeError]) -> String {
         .map(|error| chain(error))
         .collect::<Vec<_>>()
         .join("; ")
-}
-
-/// An error with its causes in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 /// What is tried on what, for errors that leave this crate.

@@ -1,14 +1,13 @@
 //! Why a CNI network could not be used.
 
 use pinnace_api::PodUid;
-use pinnace_core::pod::FailureReason;
-use pinnace_core::ports::{PortError, Retry};
+use pinnace_core::ports::{PortError, Retry, chain, first_of};
 use pinnace_sys::SysError;
 
 use super::exec::RunError;
 use super::network::NetworkError;
 use super::result::ResultError;
-use crate::error::NetError;
+use crate::error::{NetError, no_sandbox};
 use crate::rules::RulesError;
 
 /// What an operation on a CNI network failed of.
@@ -97,41 +96,21 @@ pub enum CniError {
 impl CniError {
     /// All failures in one; none is success.
     pub(crate) fn all(errors: Vec<CniError>) -> Result<(), Self> {
-        let others = errors.len().saturating_sub(1);
-        match errors.into_iter().next() {
-            None => Ok(()),
-            Some(first) if others == 0 => Err(first),
-            Some(first) => Err(Self::Left {
-                others,
-                first: Box::new(first),
-            }),
-        }
+        first_of(errors, |others, first| Self::Left { others, first })
     }
 
     /// The whole chain as one line, each cause once.
     pub(crate) fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
+        chain(self)
     }
 
     /// The port's error, with the operation and object that it is worded by.
     pub(crate) fn of(self, operation: &'static str, object: String) -> PortError {
-        let retry = match self {
-            CniError::NoPolicies | CniError::Pod(NetError::Bandwidth { .. }) => Retry::AfterChange,
+        let retry = match &self {
+            CniError::NoPolicies => Retry::AfterChange,
+            CniError::Pod(error) => error.retry(),
             _ => Retry::Later,
         };
-        PortError {
-            operation,
-            object,
-            reason: FailureReason::FailedCreatePodSandBox,
-            retry,
-            source: Box::new(self),
-        }
+        no_sandbox(operation, object, retry, self)
     }
 }
