@@ -316,8 +316,14 @@ fn listings_show_services_and_their_endpoints_and_containers_know_them_by_their_
             .contains(&format!("{pod_address}:{TARGET}"))
             .then_some(())
     });
-    world.node.lay("late.json", &pod("late", FOREVER).to_string());
+    let mut late = pod("late", "echo reach $1; exec sleep 1000000");
+    late["spec"]["containers"][0]["args"] = json!(["sh", "$(WEB_PORT_80_TCP)"]);
+    world.node.lay("late.json", &late.to_string());
     world.node.wait_running("late");
+    let reach = format!("reach tcp://{}:80", addresses[0]);
+    wait_for("the Service's address among the arguments", || {
+        world.node.prints(&["logs", "late"]).contains(&reach).then_some(())
+    });
     let environment = world.node.shell("late", "env");
     for line in [
         format!("WEB_SERVICE_HOST={}", addresses[0]),

@@ -291,7 +291,7 @@ async fn policies_that_cannot_be_applied_hold_up_a_pod_for_two_seconds() {
 async fn a_pod_is_told_of_the_services_that_are_laid_beside_it_unless_it_asks_not_to_be() {
     let machine = Arc::new(Machine::new());
     let agent = Agent::start(&machine);
-    let own = "apiVersion: v1\nkind: Pod\nmetadata: {name: own}\nspec: {containers: [{name: c, image: 'example.com/a:1', env: [{name: WEB_SERVICE_PORT, value: mine}]}]}\n";
+    let own = "apiVersion: v1\nkind: Pod\nmetadata: {name: own}\nspec: {containers: [{name: c, image: 'example.com/a:1', env: [{name: WEB_SERVICE_PORT, value: mine}], args: ['$(WEB_SERVICE_HOST):$(WEB_SERVICE_PORT)', '$$(WEB_SERVICE_HOST)', '$(NO)']}]}\n";
     // The pods' files come first.
     let manifests = [
         labelled("told", ""),
@@ -308,4 +308,6 @@ async fn a_pod_is_told_of_the_services_that_are_laid_beside_it_unless_it_asks_no
     let own = machine.environment("own");
     assert_eq!(own.get("WEB_SERVICE_PORT").map(String::as_str), Some("mine"));
     assert_eq!(own.get("WEB_SERVICE_HOST"), Some(&address));
+    let arguments = [format!("{address}:mine"), "$(WEB_SERVICE_HOST)".to_owned(), "$(NO)".to_owned()];
+    assert_eq!(machine.arguments("own"), arguments);
 }

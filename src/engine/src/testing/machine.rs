@@ -52,8 +52,15 @@ struct Inner {
     holds: Bytes,
     breaches: Vec<String>,
     order: Vec<String>,
-    /// Variables of the newest container of each pod, by the pod's name.
-    environments: BTreeMap<String, BTreeMap<String, String>>,
+    /// The newest container of each pod, by the pod's name.
+    made: BTreeMap<String, Made>,
+}
+
+/// What a container was made with.
+#[derive(Clone, Default)]
+struct Made {
+    environment: BTreeMap<String, String>,
+    arguments: Vec<String>,
 }
 
 impl Machine {
@@ -73,7 +80,7 @@ impl Machine {
                 holds: Bytes(0),
                 breaches: Vec::new(),
                 order: Vec::new(),
-                environments: BTreeMap::new(),
+                made: BTreeMap::new(),
             }),
         }
     }
@@ -135,7 +142,12 @@ impl Machine {
 
     /// Variables of the newest container of the pod.
     pub fn environment(&self, pod: &str) -> BTreeMap<String, String> {
-        self.inner().environments.get(pod).cloned().unwrap_or_default()
+        self.inner().made.get(pod).cloned().unwrap_or_default().environment
+    }
+
+    /// Arguments of the newest container of the pod.
+    pub fn arguments(&self, pod: &str) -> Vec<String> {
+        self.inner().made.get(pod).cloned().unwrap_or_default().arguments
     }
 
     async fn moment(&self, call: &'static str) {
@@ -210,10 +222,15 @@ impl PodRuntime for Machine {
     }
     async fn create_container(&self, pod: &PodContext, request: &ContainerRequest) -> PortResult<()> {
         self.moment("create_container").await;
-        let environment = request.env.iter().cloned().collect();
-        self.inner()
-            .environments
-            .insert(pod.pod.meta.name.to_string(), environment);
+        let mut containers = pod.pod.spec.containers.iter();
+        let made = Made {
+            environment: request.env.iter().cloned().collect(),
+            arguments: containers
+                .find(|one| one.name == request.name)
+                .map(|one| one.args.clone())
+                .unwrap_or_default(),
+        };
+        self.inner().made.insert(pod.pod.meta.name.to_string(), made);
         let done = self.fake.create_container(pod, request).await;
         self.moment("create_container").await;
         done

@@ -1,6 +1,5 @@
 //! Carries actions out through the ports.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +9,8 @@ use pinnace_core::host::Host;
 use pinnace_core::network::service_variables;
 use pinnace_core::pod::Action;
 use pinnace_core::ports::{
-    ContainerRequest, ImageHandle, Images, Network, PodRuntime, PortError, PortResult, Records, Telemetry,
-    Volumes,
+    ContainerRequest, ImageHandle, Images, Network, PodContext, PodRuntime, PortError, PortResult, Records,
+    Telemetry, Volumes,
 };
 use pinnace_core::resources;
 
@@ -147,16 +146,17 @@ impl<A: Adapters> PodWorker<A> {
     }
 
     async fn create(&mut self, name: &ContainerName, attempt: u32, turn: &mut Turn<'_>) -> PortResult<Done> {
-        let containers = &self.context.pod.spec.containers;
+        let told = self.told();
+        let containers = &told.pod.spec.containers;
         // The plan names the spec's containers only.
-        let Some(container) = containers.iter().find(|one| one.name == *name).cloned() else {
+        let Some(container) = containers.iter().find(|one| one.name == *name) else {
             return Ok(Done::Next);
         };
-        let image = match self.image(&container, turn).await {
+        let image = match self.image(container, turn).await {
             Ok(image) => image?,
             Err(changed) => return Ok(changed.into()),
         };
-        self.tell_image(&container);
+        self.tell_image(container);
         let adapters = Arc::clone(&self.shared.adapters);
         let mounts = adapters.volumes().mounts(&self.context, name).await?;
         let settings = self.shared.settings.borrow().clone();
@@ -164,17 +164,14 @@ impl<A: Adapters> PodWorker<A> {
             name: name.clone(),
             attempt,
             mounts,
-            cgroup: resources::container_values(&container, &settings.cgroup),
-            oom_score_adj: resources::oom_score_adj(self.context.qos, &container, settings.memory_capacity),
+            cgroup: resources::container_values(container, &settings.cgroup),
+            oom_score_adj: resources::oom_score_adj(self.context.qos, container, settings.memory_capacity),
             log: settings.log,
-            env: self.variables(container.env),
+            env: container.env.clone(),
             addresses: self.addresses,
             image: image.clone(),
         };
-        adapters
-            .runtime()
-            .create_container(&self.context, &request)
-            .await?;
+        adapters.runtime().create_container(&told, &request).await?;
         self.images.insert(name.clone(), image);
         self.tell_created(name);
         Ok(Done::Next)
@@ -207,14 +204,15 @@ impl<A: Adapters> PodWorker<A> {
         Ok(())
     }
 
-    /// The container's own variables, then those of Services that it does not define itself.
-    fn variables(&self, own: Vec<(String, String)>) -> Vec<(String, String)> {
+    /// The pod as its containers are made: they know of Services by variables, and may refer to them.
+    fn told(&self) -> PodContext {
         let services = self.shared.board.service_addresses();
-        let mut all = own;
-        let defined: BTreeSet<String> = all.iter().map(|(name, _)| name.clone()).collect();
-        let of_services = service_variables(&self.context.pod, &services).into_iter();
-        all.extend(of_services.filter(|(name, _)| !defined.contains(name)));
-        all
+        let variables = service_variables(&self.context.pod, &services);
+        let mut told = self.context.clone();
+        if !variables.is_empty() {
+            told.pod = Arc::new(told.pod.with_variables(&variables));
+        }
+        told
     }
 
     /// Finds or gets the image; while that lasts, others may start.
