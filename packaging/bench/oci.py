@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import host
@@ -83,11 +84,35 @@ def remove_groups(top):
     top.rmdir()
 
 
+UNIFIED = Path("/sys/fs/cgroup/unified/cgroup.controllers")
+HUGETLB = Path("/sys/fs/cgroup/hugetlb")
+
+
 def refuses(runtime):
     """Why the runtime cannot be measured here, if so."""
     if shutil.which(runtime) is None:
         return f"{runtime} is not installed"
-    unified = Path("/sys/fs/cgroup/unified/cgroup.controllers")
-    if runtime == "crun" and unified.exists() and unified.read_text().strip():
-        return f"version 2 holds {unified.read_text().strip()} beside version 1 (hybrid mode)"
+    if runtime == "crun" and UNIFIED.exists() and UNIFIED.read_text().strip():
+        return f"version 2 holds {UNIFIED.read_text().strip()} beside version 1 (hybrid mode)"
     return None
+
+
+@contextmanager
+def hugetlb_in_version_1():
+    """Where cgroup version 2 holds hugetlb alone beside version 1, it lies in version 1 meanwhile: crun refuses else.
+
+    Version 2 has it back once no cgroup is left in its hierarchy.
+    """
+    if not (UNIFIED.exists() and UNIFIED.read_text().split() == ["hugetlb"]):
+        yield
+        return
+    HUGETLB.mkdir()
+    try:
+        subprocess.run(["mount", "-t", "cgroup", "-o", "hugetlb", "cgroup", HUGETLB], check=True)
+        try:
+            yield
+        finally:
+            subprocess.run(["umount", HUGETLB], check=True)
+    finally:
+        HUGETLB.rmdir()
+    host.wait_until("hugetlb, back in version 2", 10, lambda: UNIFIED.read_text().split() == ["hugetlb"], 0.05)

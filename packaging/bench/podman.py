@@ -12,13 +12,19 @@ from node import IMAGE
 GROUP = "libpod_parent"
 
 
+def groups():
+    """podman's cgroups, in every hierarchy."""
+    tops = host.cgroup_folders(GROUP)
+    return {folder for top in tops for folder, _, _ in os.walk(top)}
+
+
 class Podman:
     def __init__(self, node, image, runtime):
         self.node = node
         self.folder = node.root / "podman"
         self.folder.mkdir()
         self.run_folder = node.run / "podman"
-        self.groups = host.cgroup_folders(GROUP)
+        self.groups = groups()
         self.environment = {**os.environ, "CONTAINERS_CONF": str(self.configure())}
         self.base = ["podman", "--root", self.folder, "--runroot", self.run_folder, "--runtime", runtime]
         self.call("load", "--input", image)
@@ -57,6 +63,6 @@ class Podman:
     def close(self):
         self.call("pod", "rm", "--all", "--force", "--time", "0", check=False)
         self.call("system", "reset", "--force", check=False)
-        for group in set(host.cgroup_folders(GROUP)) - set(self.groups):
-            if Path(group).is_dir():
-                os.rmdir(group)
+        # podman leaves a cgroup of each pod behind.
+        for group in sorted(groups() - self.groups, key=len, reverse=True):
+            Path(group).rmdir()
