@@ -322,7 +322,11 @@ fn listings_show_services_and_their_endpoints_and_containers_know_them_by_their_
     world.node.wait_running("late");
     let reach = format!("reach tcp://{}:80", addresses[0]);
     wait_for("the Service's address among the arguments", || {
-        world.node.prints(&["logs", "late"]).contains(&reach).then_some(())
+        world
+            .node
+            .prints(&["logs", "late"])
+            .contains(&reach)
+            .then_some(())
     });
     let environment = world.node.shell("late", "env");
     for line in [

@@ -308,6 +308,10 @@ async fn a_pod_is_told_of_the_services_that_are_laid_beside_it_unless_it_asks_no
     let own = machine.environment("own");
     assert_eq!(own.get("WEB_SERVICE_PORT").map(String::as_str), Some("mine"));
     assert_eq!(own.get("WEB_SERVICE_HOST"), Some(&address));
-    let arguments = [format!("{address}:mine"), "$(WEB_SERVICE_HOST)".to_owned(), "$(NO)".to_owned()];
+    let arguments = [
+        format!("{address}:mine"),
+        "$(WEB_SERVICE_HOST)".to_owned(),
+        "$(NO)".to_owned(),
+    ];
     assert_eq!(machine.arguments("own"), arguments);
 }

@@ -142,7 +142,12 @@ impl Machine {
 
     /// Variables of the newest container of the pod.
     pub fn environment(&self, pod: &str) -> BTreeMap<String, String> {
-        self.inner().made.get(pod).cloned().unwrap_or_default().environment
+        self.inner()
+            .made
+            .get(pod)
+            .cloned()
+            .unwrap_or_default()
+            .environment
     }
 
     /// Arguments of the newest container of the pod.
