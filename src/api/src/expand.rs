@@ -4,28 +4,28 @@
 /// Bytes that one expanded text may have: the kernel takes no longer argument or variable.
 const MOST_BYTES: usize = 128 * 1024;
 
-/// Bytes that the references of one pod may add to its texts.
+/// Bytes that the references of one container may add to its texts.
 const MOST_GROWTH_BYTES: usize = 256 * 1024;
 
-/// How far references have made a pod's texts grow.
+/// How far references have made a container's texts grow.
 #[derive(Debug, Default)]
-pub(crate) struct Growth {
+pub struct Growth {
     bytes: usize,
 }
 
 /// Why a text is not expanded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ExpandError {
+pub enum ExpandError {
     /// The text itself.
     #[error("must be no more than {MOST_BYTES} bytes after its $(VAR) references are expanded")]
     Text,
-    /// All texts of the pod.
-    #[error("the $(VAR) references of a pod may add no more than {MOST_GROWTH_BYTES} bytes to it")]
-    Pod,
+    /// All texts of the container.
+    #[error("the $(VAR) references of a container may add no more than {MOST_GROWTH_BYTES} bytes to it")]
+    Container,
 }
 
 /// Expands the references of `text`.
-pub(crate) fn expand<'v>(
+pub fn expand<'v>(
     text: &str,
     value_of: impl Fn(&str) -> Option<&'v str>,
     growth: &mut Growth,
@@ -58,7 +58,7 @@ pub(crate) fn expand<'v>(
     }
     growth.bytes += expanded.len().saturating_sub(text.len());
     if growth.bytes > MOST_GROWTH_BYTES {
-        Err(ExpandError::Pod)
+        Err(ExpandError::Container)
     } else {
         Ok(expanded)
     }
@@ -121,7 +121,7 @@ mod tests {
         assert!(expand("$(BIG)", |_| Some(&big), &mut growth).is_ok());
         assert_eq!(
             expand("$(BIG)", |_| Some(&big), &mut growth),
-            Err(ExpandError::Pod)
+            Err(ExpandError::Container)
         );
     }
 

@@ -16,11 +16,13 @@
 
 mod canonical;
 pub mod cidr;
+pub mod claim;
+pub mod config_map;
 mod convert;
 pub mod daemonset;
 mod defaults;
 pub mod document;
-mod expand;
+pub mod expand;
 pub mod ident;
 mod kinds;
 pub mod label_selector;
@@ -34,16 +36,18 @@ pub mod problem;
 pub mod quantity;
 pub mod read;
 mod report;
+pub mod secret;
 pub mod service;
 mod support;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tree;
 mod typed;
-mod variables;
 mod yaml;
 
 pub use cidr::Cidr;
+pub use claim::{PersistentVolumeClaim, ReclaimPolicy, StorageClass};
+pub use config_map::ConfigMap;
 pub use daemonset::DaemonSet;
 pub use document::{Document, Object, ObjectKey, from_document};
 pub use ident::{ContainerName, LabelName, Namespace, NodeName, ObjectName, PodUid};
@@ -55,4 +59,5 @@ pub use pod::Pod;
 pub use problem::{Problem, Severity};
 pub use quantity::{Bytes, MilliCpu, Quantity};
 pub use read::{Located, ReadLimits, Reading, read_documents};
+pub use secret::Secret;
 pub use service::Service;

@@ -218,24 +218,6 @@ fn findings_of_one_document_are_bounded() {
     assert_eq!(reading.problems.len(), 100);
 }
 
-#[test]
-fn expansion_of_variables_is_bounded() {
-    let mut text = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - name: a\n    image: b\n    env:\n    - {name: V0, value: xxxxxxxxxx}\n".to_owned();
-    for level in 1..20 {
-        let value = format!("$(V{})", level - 1).repeat(10);
-        text.push_str(&format!("    - {{name: V{level}, value: \"{value}\"}}\n"));
-    }
-    let reading = read(&text);
-    assert!(reading.objects.is_empty());
-    assert!(
-        reading.problems[0]
-            .message
-            .contains("must be no more than 131072 bytes"),
-        "{:?}",
-        reading.problems
-    );
-}
-
 fn fragment() -> impl Strategy<Value = String> {
     let pieces = vec![
         "a",

@@ -12,18 +12,22 @@
 //! | [`resources`] | requests and limits as the kernel's values; QoS; oom_score_adj |
 //! | [`config`] | what may be set, whether it is right, and what a reload changes |
 //! | [`node`] | what this node is: labels, taints, capacity, allocatable |
+//! | [`environment`] | variables, command and arguments of a container |
+//! | [`objects`] | which ConfigMaps and Secrets there are to take from |
 //! | [`network`] | addresses, Services, policies and names, as tables |
 //! | [`ports`] | what the adapters must be able to do |
 
 pub mod admission;
 pub mod config;
 pub mod controllers;
+pub mod environment;
 pub mod event;
 #[cfg(any(test, feature = "testing"))]
 pub mod fake;
 pub mod host;
 pub mod network;
 pub mod node;
+pub mod objects;
 pub mod pod;
 pub mod ports;
 pub mod resources;

@@ -17,6 +17,7 @@ use std::time::Duration;
 use pinnace_api::pod::{MountPropagation, PullPolicy};
 use pinnace_api::{Bytes, ContainerName, Pod, PodUid};
 
+use crate::environment::Invocation;
 use crate::network::{PodAddresses, ResolverWarning, ServiceAllocations};
 use crate::node::NodeRecord;
 use crate::pod::{Exit, Observed, PodIdentity, Progress};
@@ -76,8 +77,8 @@ pub struct ContainerRequest {
     pub oom_score_adj: i32,
     /// Log limits.
     pub log: LogLimits,
-    /// Variables in order, complete.
-    pub env: Vec<(String, String)>,
+    /// Variables in order, command and arguments, complete.
+    pub invocation: Invocation,
     /// The pod's own addresses, for its `/etc/hosts`; none of a pod in the host's network.
     pub addresses: PodAddresses,
 }
@@ -190,11 +191,12 @@ pub trait Volumes: Send + Sync + 'static {
     fn observe(&self, uid: &PodUid) -> impl Future<Output = PortResult<(bool, bool)>> + Send;
     /// `Action::PrepareVolumes`.
     fn prepare(&self, pod: &PodContext) -> impl Future<Output = PortResult<()>> + Send;
-    /// The mounts of one container; sub-paths are resolved beneath their volume and pinned.
+    /// The mounts of one container with these variables; sub-paths are resolved beneath their volume and pinned.
     fn mounts(
         &self,
         pod: &PodContext,
         container: &ContainerName,
+        env: &[(String, String)],
     ) -> impl Future<Output = PortResult<Vec<BindMount>>> + Send;
     /// `Action::RemoveVolumes`.
     fn remove(&self, uid: &PodUid) -> impl Future<Output = PortResult<()>> + Send;

@@ -196,7 +196,7 @@ async fn what_the_container_sees_is_what_kubernetes_promises() {
     });
     pod.create(&node).await;
     let mut request = pod.request("c", 0);
-    request.env = vec![("OF_POD".to_owned(), "too".to_owned())];
+    request.invocation.env = vec![("OF_POD".to_owned(), "too".to_owned())];
     pod.run_request(&node, &request).await;
     let exit = pod.wait(&node, "c").await;
     let lines: Vec<String> = eventually("the log is whole", || {

@@ -1,5 +1,6 @@
 //! Why a volume could not be served.
 
+use pinnace_core::environment::SubPathError;
 use pinnace_core::pod::FailureReason;
 use pinnace_core::ports::{PortError, Retry};
 use pinnace_sys::SysError;
@@ -14,6 +15,12 @@ pub(crate) enum VolumeError {
         /// The kubelet's word for the type.
         expected: &'static str,
     },
+    /// A kind of volume that this node does not serve.
+    #[error("volumes of this kind are not served")]
+    NotServed,
+    /// A sub-path's expression.
+    #[error(transparent)]
+    SubPath(#[from] SubPathError),
     /// The host refused.
     #[error(transparent)]
     Host(#[from] SysError),
@@ -56,7 +63,7 @@ pub(crate) struct Failed {
 impl From<Failed> for PortError {
     fn from(failed: Failed) -> Self {
         let retry = match failed.source {
-            VolumeError::Unknown(_) => Retry::AfterChange,
+            VolumeError::Unknown(_) | VolumeError::NotServed | VolumeError::SubPath(_) => Retry::AfterChange,
             // The host may come to hold what is asked for at any time.
             _ => Retry::Later,
         };

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use pinnace_api::pod::{MountPropagation, Volume, VolumeMount, VolumeSource};
+use pinnace_api::pod::{MountPropagation, SubPath, Volume, VolumeMount, VolumeSource};
 use pinnace_api::{Bytes, ContainerName, PodUid};
+use pinnace_core::environment;
 use pinnace_core::pod::FailureReason;
 use pinnace_core::ports::{BindMount, PodContext};
 use pinnace_sys::{Doing, Layout, SysError, SysResult, clock, file, mount, tree, usage};
@@ -72,6 +73,7 @@ impl PodVolumes {
             VolumeSource::EmptyDir { memory: false, .. } => {
                 empty_dir::prepare_on_disk(&self.empty_dir(&volume.name))?;
             }
+            _ => return Err(VolumeError::NotServed),
         }
         Ok(())
     }
@@ -101,9 +103,14 @@ impl PodVolumes {
     }
 
     /// What one container sees, outer targets before those within them; sub-paths are pinned.
-    pub(crate) fn mounts(&self, pod: &PodContext, name: &ContainerName) -> Result<Vec<BindMount>, Failed> {
+    pub(crate) fn mounts(
+        &self,
+        pod: &PodContext,
+        name: &ContainerName,
+        env: &[(String, String)],
+    ) -> Result<Vec<BindMount>, Failed> {
         let spec = &pod.pod.spec;
-        let Some(container) = spec.containers.iter().find(|container| container.name == *name) else {
+        let Some(container) = spec.container(name) else {
             return Err(Failed {
                 operation: "find the volumes of container",
                 object: name.to_string(),
@@ -115,7 +122,7 @@ impl PodVolumes {
         for (index, wanted) in container.volume_mounts.iter().enumerate() {
             let place = self.sub_paths().join(name.as_str()).join(index.to_string());
             let source = self
-                .source(&spec.volumes, wanted, &place)
+                .source(&spec.volumes, wanted, env, &place)
                 .map_err(|source| Failed {
                     operation: match wanted.sub_path {
                         Some(_) => "failed to prepare subPath for volumeMount",
@@ -136,16 +143,28 @@ impl PodVolumes {
         Ok(mounts)
     }
 
-    fn source(&self, volumes: &[Volume], wanted: &VolumeMount, place: &Path) -> Result<PathBuf, VolumeError> {
+    fn source(
+        &self,
+        volumes: &[Volume],
+        wanted: &VolumeMount,
+        env: &[(String, String)],
+        place: &Path,
+    ) -> Result<PathBuf, VolumeError> {
         let volume = volumes.iter().find(|volume| volume.name == wanted.volume);
         let volume = match &volume.ok_or(VolumeError::Unknown("volume"))?.source {
             VolumeSource::HostPath { path, kind } => host_path::source(Path::new(path), *kind)?,
             VolumeSource::EmptyDir { .. } => self.empty_dir(&wanted.volume),
+            _ => return Err(VolumeError::NotServed),
         };
-        match &wanted.sub_path {
-            Some(sub_path) if !sub_path::is_whole_volume(sub_path) => {
+        let sub_path = match &wanted.sub_path {
+            None => None,
+            Some(SubPath::Plain(path)) => Some(path.clone()),
+            Some(SubPath::Expression(text)) => Some(environment::sub_path(text, env)?),
+        };
+        match sub_path {
+            Some(sub_path) if !sub_path::is_whole_volume(&sub_path) => {
                 let shared = wanted.propagation == MountPropagation::Bidirectional;
-                sub_path::pin(&volume, sub_path, place, shared)?;
+                sub_path::pin(&volume, &sub_path, place, shared)?;
                 Ok(place.to_owned())
             }
             _ => Ok(volume),

@@ -50,10 +50,15 @@ impl Volumes for NodeVolumes {
         aside(move || volumes.prepare(&pod)).await
     }
 
-    async fn mounts(&self, pod: &PodContext, container: &ContainerName) -> PortResult<Vec<BindMount>> {
+    async fn mounts(
+        &self,
+        pod: &PodContext,
+        container: &ContainerName,
+        env: &[(String, String)],
+    ) -> PortResult<Vec<BindMount>> {
         let volumes = PodVolumes::new(&self.layout, &pod.uid);
-        let (pod, container) = (pod.clone(), container.clone());
-        aside(move || volumes.mounts(&pod, &container)).await
+        let (pod, container, env) = (pod.clone(), container.clone(), env.to_vec());
+        aside(move || volumes.mounts(&pod, &container, &env)).await
     }
 
     async fn remove(&self, uid: &PodUid) -> PortResult<()> {

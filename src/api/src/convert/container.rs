@@ -4,13 +4,13 @@ use std::collections::HashSet;
 
 use k8s_openapi::api::core::v1;
 
-use super::environment::Environment;
 use super::volume::Volumes;
-use super::{address, filled, mounts, required, resources, security, sound, within};
-use crate::expand::Growth;
+use super::{address, environment, filled, mounts, required, resources, security, sound, within};
 use crate::ident::ContainerName;
 use crate::names;
-use crate::pod::{Container, ContainerPort, Protocol, PullPolicy};
+use crate::pod::{
+    Container, ContainerPort, Lifecycle, Probes, Protocol, PullPolicy, ResizePolicy, TerminationMessage,
+};
 use crate::report::Report;
 use crate::tree::Path;
 
@@ -42,12 +42,11 @@ pub(super) fn containers(
     converted
 }
 
-/// What must be unique in a pod, and what is bounded for all its containers together.
+/// What must be unique in a pod.
 #[derive(Default)]
 struct Seen {
     names: HashSet<String>,
     host_ports: HashSet<String>,
-    growth: Growth,
 }
 
 fn container(
@@ -70,12 +69,7 @@ fn container(
         &pull_path,
         report,
     );
-    let environment = Environment::of(given.env.as_deref(), &mut seen.growth, &path.field("env"), report);
-    let mut expanded = |texts: &Option<Vec<String>>, field: &str| {
-        environment.expand(texts.as_deref(), &mut seen.growth, &path.field(field), report)
-    };
-    let command = expanded(&given.command, "command");
-    let args = expanded(&given.args, "args");
+    let env = environment::variables(given.env.as_deref(), &path.field("env"), report);
     let ports = ports(
         given.ports.as_deref(),
         pod.host_network,
@@ -102,15 +96,23 @@ fn container(
         name: ContainerName::new(name?).ok()?,
         image: image?.to_owned(),
         image_pull_policy: policy?,
-        command,
-        args,
-        env: environment.into_variables(),
+        command: given.command.clone().unwrap_or_default(),
+        args: given.args.clone().unwrap_or_default(),
+        env,
+        env_from: Vec::new(),
         working_dir: filled(&given.working_dir).map(str::to_owned),
         ports,
         resources: limits,
         volume_mounts,
         security,
+        probes: Probes::default(),
+        lifecycle: Lifecycle::default(),
+        termination_message: TerminationMessage::default(),
+        restart_policy: None,
+        restart_rules: Vec::new(),
+        resize_policy: ResizePolicy::default(),
         stdin: given.stdin.unwrap_or(false),
+        stdin_once: given.stdin_once.unwrap_or(false),
         tty: given.tty.unwrap_or(false),
     })
 }

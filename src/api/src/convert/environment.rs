@@ -1,96 +1,54 @@
-//! A container's variables, and what refers to them.
+//! A container's variables, as they are written.
 
 use std::collections::HashMap;
 
-use k8s_openapi::api::core::v1::EnvVar;
+use k8s_openapi::api::core::v1;
 
 use super::sound;
-use crate::expand::{Growth, expand};
 use crate::names;
+use crate::pod::{EnvValue, EnvVar};
 use crate::report::{Report, quote};
 use crate::tree::Path;
 
-/// Variables in order, their references expanded.
-#[derive(Default)]
-pub(super) struct Environment {
-    /// A variable that a later one of its name replaced is gone from its place.
-    variables: Vec<Option<(String, String)>>,
-    places: HashMap<String, usize>,
+/// Variables in order. One that a later one of its name replaces is reported where nothing refers to it.
+pub(super) fn variables(
+    given: Option<&[v1::EnvVar]>,
+    path: &Path<'_>,
+    report: &mut Report<'_>,
+) -> Vec<EnvVar> {
+    let mut variables: Vec<EnvVar> = Vec::new();
+    let mut places = HashMap::new();
+    for (index, given) in given.unwrap_or_default().iter().enumerate() {
+        let path = path.index(index);
+        let Some(variable) = variable(given, &path, report) else {
+            continue;
+        };
+        if let Some(earlier) = places.insert(variable.name.clone(), variables.len()) {
+            warn_of_hidden(&variables[earlier], &variable, &path, report);
+        }
+        variables.push(variable);
+    }
+    variables
 }
 
-impl Environment {
-    /// Literal variables; a value's references are to variables before it. The last of a name wins.
-    pub(super) fn of(
-        given: Option<&[EnvVar]>,
-        growth: &mut Growth,
-        path: &Path<'_>,
-        report: &mut Report<'_>,
-    ) -> Self {
-        let mut environment = Self::default();
-        for (index, variable) in given.unwrap_or_default().iter().enumerate() {
-            environment.add(variable, growth, &path.index(index), report);
-        }
-        environment
+fn variable(given: &v1::EnvVar, path: &Path<'_>, report: &mut Report<'_>) -> Option<EnvVar> {
+    if given.name.is_empty() {
+        report.required(&path.field("name"), "");
+        return None;
     }
+    let wrong = names::env_name(&given.name);
+    sound(&given.name, &wrong, &path.field("name"), report).then(|| EnvVar {
+        name: given.name.clone(),
+        value: EnvValue::Literal(given.value.clone().unwrap_or_default()),
+    })
+}
 
-    fn add(&mut self, given: &EnvVar, growth: &mut Growth, path: &Path<'_>, report: &mut Report<'_>) {
-        if given.name.is_empty() {
-            report.required(&path.field("name"), "");
-            return;
-        }
-        sound(
-            &given.name,
-            &names::env_name(&given.name),
-            &path.field("name"),
-            report,
-        );
-        let text = given.value.as_deref().unwrap_or_default();
-        let value = match expand(text, |name| self.value_of(name), growth) {
-            Ok(value) => value,
-            Err(error) => {
-                report.error(&path.field("value"), format!("Too long: {error}"));
-                return;
-            }
-        };
-        let place = self.variables.len();
-        if let Some(earlier) = self.places.insert(given.name.clone(), place) {
-            let hidden = self.variables[earlier].take();
-            let unused = !text.contains(&format!("$({})", given.name));
-            if unused || hidden.is_some_and(|(_, hidden)| hidden == value) {
-                let name = quote(&given.name);
-                let message =
-                    format!("hides previous definition of {name}, which may be dropped when using apply");
-                report.warn(path, message);
-            }
-        }
-        self.variables.push(Some((given.name.clone(), value)));
-    }
-
-    fn value_of(&self, name: &str) -> Option<&str> {
-        let place = self.places.get(name)?;
-        self.variables[*place].as_ref().map(|(_, value)| value.as_str())
-    }
-
-    /// Texts with their references expanded.
-    pub(super) fn expand(
-        &self,
-        texts: Option<&[String]>,
-        growth: &mut Growth,
-        path: &Path<'_>,
-        report: &mut Report<'_>,
-    ) -> Vec<String> {
-        let mut expanded = Vec::new();
-        for (index, text) in texts.unwrap_or_default().iter().enumerate() {
-            match expand(text, |name| self.value_of(name), growth) {
-                Ok(text) => expanded.push(text),
-                Err(error) => report.error(&path.index(index), format!("Too long: {error}")),
-            }
-        }
-        expanded
-    }
-
-    /// The variables that are left, in order.
-    pub(super) fn into_variables(self) -> Vec<(String, String)> {
-        self.variables.into_iter().flatten().collect()
+fn warn_of_hidden(hidden: &EnvVar, variable: &EnvVar, path: &Path<'_>, report: &mut Report<'_>) {
+    let reference = format!("$({})", variable.name);
+    let is_used = matches!(&variable.value, EnvValue::Literal(text) if text.contains(&reference));
+    if !is_used || hidden.value == variable.value {
+        let name = quote(&variable.name);
+        let message = format!("hides previous definition of {name}, which may be dropped when using apply");
+        report.warn(path, message);
     }
 }

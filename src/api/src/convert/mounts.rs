@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1;
 use super::filled;
 use super::volume::Volumes;
 use crate::ident::ContainerName;
-use crate::pod::{MountPropagation, VolumeMount};
+use crate::pod::{MountPropagation, RecursiveReadOnly, SubPath, VolumeMount};
 use crate::report::Report;
 use crate::tree::Path;
 
@@ -42,12 +42,13 @@ pub(super) fn mounts(
         );
         if let (Some(volume), Some(mount_path)) = (volume, mount_path) {
             let read_only = given.read_only.unwrap_or(false);
-            let sub_path = sub_path.flatten();
+            let sub_path = sub_path.flatten().map(SubPath::Plain);
             converted.push(VolumeMount {
                 volume,
                 mount_path,
                 sub_path,
                 read_only,
+                recursive_read_only: RecursiveReadOnly::Disabled,
                 propagation,
             });
         }

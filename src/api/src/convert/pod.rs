@@ -6,7 +6,7 @@ use super::{container, dns, filled, meta, required, scheduling, security, volume
 use crate::document::Document;
 use crate::ident::NodeName;
 use crate::names;
-use crate::pod::{Pod, PodSpec, RestartPolicy};
+use crate::pod::{Pod, PodSpec, ResourceList, RestartPolicy};
 use crate::report::Report;
 use crate::tree::Path;
 
@@ -79,10 +79,13 @@ pub(super) fn spec(spec: Option<&v1::PodSpec>, path: &Path<'_>, report: &mut Rep
         )
     });
     Some(PodSpec {
+        init_containers: Vec::new(),
         containers,
         volumes: volumes.sound,
         restart_policy: restart_policy?,
         termination_grace_period_seconds: termination_grace_period_seconds?,
+        active_deadline_seconds: None,
+        readiness_gates: Vec::new(),
         node_name,
         node_selector,
         required_node_affinity,
@@ -90,6 +93,12 @@ pub(super) fn spec(spec: Option<&v1::PodSpec>, path: &Path<'_>, report: &mut Rep
         host_network,
         host_pid: spec.host_pid.unwrap_or(false),
         host_ipc: spec.host_ipc.unwrap_or(false),
+        share_process_namespace: false,
+        host_users: true,
+        runtime_class_name: None,
+        priority_class_name: filled(&spec.priority_class_name).map(str::to_owned),
+        priority: spec.priority,
+        overhead: ResourceList::default(),
         hostname,
         subdomain,
         set_hostname_as_fqdn: spec.set_hostname_as_fqdn.unwrap_or(false),

@@ -73,6 +73,8 @@ pub(super) fn pod(
             .enumerate()
             .filter_map(|(index, group)| id(Some(*group), &groups_path.index(index), report))
             .collect(),
+        run_as_non_root: given.run_as_non_root,
+        ..PodSecurity::default()
     }
 }
 
@@ -123,6 +125,8 @@ pub(super) fn container(
         no_new_privileges,
         capabilities_add,
         capabilities_drop,
+        run_as_non_root: given.run_as_non_root,
+        ..ContainerSecurity::default()
     }
 }
 

@@ -36,7 +36,12 @@ impl Volumes for FakeHost {
         })
     }
 
-    async fn mounts(&self, _pod: &PodContext, _container: &ContainerName) -> PortResult<Vec<BindMount>> {
+    async fn mounts(
+        &self,
+        _pod: &PodContext,
+        _container: &ContainerName,
+        _env: &[(String, String)],
+    ) -> PortResult<Vec<BindMount>> {
         Ok(Vec::new())
     }
 

@@ -15,7 +15,7 @@ pub enum Retry {
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} {object}")]
 pub struct PortError {
-    /// What was tried, such as `mount the root file system of`.
+    /// What was tried, such as `mount the root file system of`; empty where the cause alone says all.
     pub operation: &'static str,
     /// On what.
     pub object: String,
@@ -31,7 +31,11 @@ pub struct PortError {
 impl PortError {
     /// The whole chain as one line, each cause once, for statuses and events.
     pub fn chain(&self) -> String {
-        chain(self)
+        if self.operation.is_empty() {
+            chain(self.source.as_ref())
+        } else {
+            chain(self)
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use pinnace_core::controllers::daemonset::DaemonPodState;
 use pinnace_core::event::Event;
 use pinnace_core::network::{PodAddresses, ServiceTable};
 use pinnace_core::node::Node;
+use pinnace_core::objects::ObjectTable;
 use pinnace_core::ports::PhaseCounts;
 
 use tokio::sync::Notify;
@@ -34,6 +35,7 @@ struct Inner {
     daemonsets: Vec<DaemonSetView>,
     services: Arc<Vec<ServiceView>>,
     service_addresses: Arc<ServiceTable>,
+    objects: Arc<ObjectTable>,
     node: Option<Arc<Node>>,
     oom_kills: BTreeMap<(PodUid, ContainerName), u64>,
     problems: Vec<Problem>,
@@ -183,6 +185,16 @@ impl Board {
     /// The Services with their endpoints; none on a node that gives pods no network.
     pub fn services(&self) -> Arc<Vec<ServiceView>> {
         Arc::clone(&self.inner().services)
+    }
+
+    /// Replaces the ConfigMaps and Secrets that pods may take from.
+    pub fn set_objects(&self, table: Arc<ObjectTable>) {
+        self.inner().objects = table;
+    }
+
+    /// The ConfigMaps and Secrets that pods may take from.
+    pub fn objects(&self) -> Arc<ObjectTable> {
+        Arc::clone(&self.inner().objects)
     }
 
     /// Replaces what new containers are told of Services.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use pinnace_api::pod::PullPolicy;
 use pinnace_api::{Bytes, ContainerName, Namespace, ObjectName, PodUid};
+use pinnace_core::environment::Invocation;
 use pinnace_core::fake::FakeHost;
 use pinnace_core::host::Host;
 use pinnace_core::network::{
@@ -29,7 +30,7 @@ use crate::adapters::Adapters;
 /// The ports of one machine; it outlives the agents that use it.
 pub struct Machine {
     pub fake: FakeHost,
-    /// Told when the calls that were granted are used up.
+    /// Invocation when the calls that were granted are used up.
     pub killed: Notify,
     /// How often anybody looked at the clock: what spins does so all the time.
     looks: AtomicU64,
@@ -53,14 +54,7 @@ struct Inner {
     breaches: Vec<String>,
     order: Vec<String>,
     /// The newest container of each pod, by the pod's name.
-    made: BTreeMap<String, Made>,
-}
-
-/// What a container was made with.
-#[derive(Clone, Default)]
-struct Made {
-    environment: BTreeMap<String, String>,
-    arguments: Vec<String>,
+    made: BTreeMap<String, Invocation>,
 }
 
 impl Machine {
@@ -142,17 +136,13 @@ impl Machine {
 
     /// Variables of the newest container of the pod.
     pub fn environment(&self, pod: &str) -> BTreeMap<String, String> {
-        self.inner()
-            .made
-            .get(pod)
-            .cloned()
-            .unwrap_or_default()
-            .environment
+        let made = self.inner().made.get(pod).cloned();
+        made.unwrap_or_default().env.into_iter().collect()
     }
 
     /// Arguments of the newest container of the pod.
     pub fn arguments(&self, pod: &str) -> Vec<String> {
-        self.inner().made.get(pod).cloned().unwrap_or_default().arguments
+        self.inner().made.get(pod).cloned().unwrap_or_default().args
     }
 
     async fn moment(&self, call: &'static str) {
@@ -227,14 +217,7 @@ impl PodRuntime for Machine {
     }
     async fn create_container(&self, pod: &PodContext, request: &ContainerRequest) -> PortResult<()> {
         self.moment("create_container").await;
-        let mut containers = pod.pod.spec.containers.iter();
-        let made = Made {
-            environment: request.env.iter().cloned().collect(),
-            arguments: containers
-                .find(|one| one.name == request.name)
-                .map(|one| one.args.clone())
-                .unwrap_or_default(),
-        };
+        let made = request.invocation.clone();
         self.inner().made.insert(pod.pod.meta.name.to_string(), made);
         let done = self.fake.create_container(pod, request).await;
         self.moment("create_container").await;
@@ -354,8 +337,13 @@ impl Volumes for Machine {
         self.moment("prepare").await;
         done
     }
-    async fn mounts(&self, pod: &PodContext, container: &ContainerName) -> PortResult<Vec<BindMount>> {
-        self.fake.mounts(pod, container).await
+    async fn mounts(
+        &self,
+        pod: &PodContext,
+        container: &ContainerName,
+        env: &[(String, String)],
+    ) -> PortResult<Vec<BindMount>> {
+        self.fake.mounts(pod, container, env).await
     }
     async fn remove(&self, uid: &PodUid) -> PortResult<()> {
         self.moment("remove_volumes").await;

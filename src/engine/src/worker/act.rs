@@ -6,11 +6,10 @@ use std::time::Duration;
 use pinnace_api::ContainerName;
 use pinnace_api::pod::Container;
 use pinnace_core::host::Host;
-use pinnace_core::network::service_variables;
 use pinnace_core::pod::Action;
 use pinnace_core::ports::{
-    ContainerRequest, ImageHandle, Images, Network, PodContext, PodRuntime, PortError, PortResult, Records,
-    Telemetry, Volumes,
+    ContainerRequest, ImageHandle, Images, Network, PodRuntime, PortError, PortResult, Records, Telemetry,
+    Volumes,
 };
 use pinnace_core::resources;
 
@@ -146,10 +145,9 @@ impl<A: Adapters> PodWorker<A> {
     }
 
     async fn create(&mut self, name: &ContainerName, attempt: u32, turn: &mut Turn<'_>) -> PortResult<Done> {
-        let told = self.told();
-        let containers = &told.pod.spec.containers;
+        let pod = Arc::clone(&self.context.pod);
         // The plan names the spec's containers only.
-        let Some(container) = containers.iter().find(|one| one.name == *name) else {
+        let Some(container) = pod.spec.container(name) else {
             return Ok(Done::Next);
         };
         let image = match self.image(container, turn).await {
@@ -157,8 +155,12 @@ impl<A: Adapters> PodWorker<A> {
             Err(changed) => return Ok(changed.into()),
         };
         self.tell_image(container);
+        let invocation = self.invocation(container)?;
         let adapters = Arc::clone(&self.shared.adapters);
-        let mounts = adapters.volumes().mounts(&self.context, name).await?;
+        let mounts = adapters
+            .volumes()
+            .mounts(&self.context, name, &invocation.env)
+            .await?;
         let settings = self.shared.settings.borrow().clone();
         let request = ContainerRequest {
             name: name.clone(),
@@ -167,11 +169,14 @@ impl<A: Adapters> PodWorker<A> {
             cgroup: resources::container_values(container, &settings.cgroup),
             oom_score_adj: resources::oom_score_adj(self.context.qos, container, settings.memory_capacity),
             log: settings.log,
-            env: container.env.clone(),
+            invocation,
             addresses: self.addresses,
             image: image.clone(),
         };
-        adapters.runtime().create_container(&told, &request).await?;
+        adapters
+            .runtime()
+            .create_container(&self.context, &request)
+            .await?;
         self.images.insert(name.clone(), image);
         self.tell_created(name);
         Ok(Done::Next)
@@ -202,17 +207,6 @@ impl<A: Adapters> PodWorker<A> {
         }
         self.unguarded = None;
         Ok(())
-    }
-
-    /// The pod as its containers are made: they know of Services by variables, and may refer to them.
-    fn told(&self) -> PodContext {
-        let services = self.shared.board.service_addresses();
-        let variables = service_variables(&self.context.pod, &services);
-        let mut told = self.context.clone();
-        if !variables.is_empty() {
-            told.pod = Arc::new(told.pod.with_variables(&variables));
-        }
-        told
     }
 
     /// Finds or gets the image; while that lasts, others may start.

@@ -7,6 +7,7 @@
 
 mod act;
 mod events;
+mod invocation;
 mod limits;
 mod rest;
 mod settings;

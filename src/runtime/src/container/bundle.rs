@@ -83,9 +83,7 @@ pub fn prepare(
     let container = pod
         .pod
         .spec
-        .containers
-        .iter()
-        .find(|container| container.name == request.name)
+        .container(&request.name)
         .ok_or_else(|| RuntimeError::NoContainer(request.name.clone()))?;
     shared::check(&request.mounts)?;
     let bundle = Bundle::new(&paths, &request.name, request.attempt);
@@ -242,7 +240,7 @@ fn specify(
         pod: &pod.pod,
         container,
         image: &image.defaults,
-        env: &request.env,
+        invocation: &request.invocation,
         user,
         root_path: bundle.rootfs().to_string_lossy().into_owned(),
         files: &files,

@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 
 use pinnace_api::Pod;
 use pinnace_api::pod::Container;
+use pinnace_core::environment::Invocation;
 use pinnace_core::ports::BindMount;
 use pinnace_core::resources::CgroupValues;
 use pinnace_sys::process::CapabilitySet;
@@ -68,8 +69,8 @@ pub struct Input<'a> {
     pub pod: &'a Pod,
     pub container: &'a Container,
     pub image: &'a ImageDefaults,
-    /// The pod's variables in order, complete.
-    pub env: &'a [(String, String)],
+    /// The pod's variables in order, its command and arguments, complete.
+    pub invocation: &'a Invocation,
     /// The user, looked up by [`user::resolve`].
     pub user: oci::User,
     pub root_path: String,
@@ -151,8 +152,13 @@ pub fn build(host: &Host, input: Input<'_>) -> Result<Built, SpecError> {
         terminal: input.container.tty,
         console_size: None,
         user: input.user,
-        args: process::args(input.container, input.image)?,
-        env: process::env(input.image, input.env, input.hostname, input.container.tty),
+        args: process::args(input.invocation, input.image)?,
+        env: process::env(
+            input.image,
+            &input.invocation.env,
+            input.hostname,
+            input.container.tty,
+        ),
         cwd: process::cwd(input.container, input.image),
         capabilities,
         no_new_privileges: security.no_new_privileges,

@@ -1,6 +1,7 @@
 //! Arguments, environment and working directory of a container, out of its pod and its image.
 
 use pinnace_api::pod::Container;
+use pinnace_core::environment::Invocation;
 
 use super::SpecError;
 
@@ -22,8 +23,8 @@ pub struct ImageDefaults {
 }
 
 /// `command` replaces the entrypoint and makes the image's `Cmd` void; `args` alone replace the `Cmd`.
-pub fn args(container: &Container, image: &ImageDefaults) -> Result<Vec<String>, SpecError> {
-    let (command, args) = (&container.command, &container.args);
+pub fn args(invocation: &Invocation, image: &ImageDefaults) -> Result<Vec<String>, SpecError> {
+    let (command, args) = (&invocation.command, &invocation.args);
     let (head, tail): (&[String], &[String]) = match (command.is_empty(), args.is_empty()) {
         (true, true) => (&image.entrypoint, &image.cmd),
         (true, false) => (&image.entrypoint, args),

@@ -44,12 +44,17 @@ fn limits() -> CgroupValues {
 fn build_with(host: &Host, change: impl FnOnce(&mut Pod)) -> Result<Built, SpecError> {
     let mut pod = testing::pod("p", json!({}));
     change(&mut pod);
-    let (image, env) = (image(), [("A".to_owned(), "pod".to_owned())]);
+    let (image, container) = (image(), &pod.spec.containers[0]);
+    let invocation = Invocation {
+        env: vec![("A".to_owned(), "pod".to_owned())],
+        command: container.command.clone(),
+        args: container.args.clone(),
+    };
     let input = Input {
         pod: &pod,
-        container: &pod.spec.containers[0],
+        container,
         image: &image,
-        env: &env,
+        invocation: &invocation,
         user: oci::User::default(),
         root_path: "/rootfs".to_owned(),
         files: &PodFiles::default(),
@@ -106,8 +111,7 @@ fn later_variables_take_the_place_of_earlier_ones() {
 
 #[test]
 fn an_image_without_a_command_needs_one_from_the_pod() {
-    let container = testing::container("c", json!({}));
-    let nothing = process::args(&container, &ImageDefaults::default());
+    let nothing = process::args(&Invocation::default(), &ImageDefaults::default());
     assert_eq!(nothing, Err(SpecError::NoCommand));
 }
 

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use pinnace_api::pod::{Container, PodSpec};
 use pinnace_api::{PodUid, testing};
+use pinnace_core::environment::Invocation;
 use pinnace_core::fake::sample;
 use pinnace_core::network::PodAddresses;
 use pinnace_core::pod::{Exit, InstanceState, Observed, PodIdentity};
@@ -332,6 +333,13 @@ impl TestPod {
         }
     }
 
+    fn command(&self, name: &str) -> Vec<String> {
+        let container = self.context.pod.spec.container(&testing::name(name));
+        container
+            .map(|container| container.command.clone())
+            .unwrap_or_default()
+    }
+
     pub fn request(&self, name: &str, attempt: u32) -> ContainerRequest {
         ContainerRequest {
             name: testing::name(name),
@@ -354,7 +362,10 @@ impl TestPod {
                 max_size_bytes: 10 << 20,
                 max_files: 5,
             },
-            env: Vec::new(),
+            invocation: Invocation {
+                command: self.command(name),
+                ..Invocation::default()
+            },
             addresses: PodAddresses::default(),
         }
     }

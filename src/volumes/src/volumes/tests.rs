@@ -2,7 +2,9 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pinnace_api::pod::{HostPathType, MountPropagation, Volume, VolumeMount, VolumeSource};
+use pinnace_api::pod::{
+    HostPathType, MountPropagation, RecursiveReadOnly, SubPath, Volume, VolumeMount, VolumeSource,
+};
 use pinnace_api::testing::{self, name};
 use pinnace_core::ports::Retry;
 use pinnace_core::resources::{CgroupValues, QosClass};
@@ -88,8 +90,9 @@ fn at(volume: &str, target: &str, sub_path: Option<&str>) -> VolumeMount {
     VolumeMount {
         volume: name(volume),
         mount_path: target.to_owned(),
-        sub_path: sub_path.map(str::to_owned),
+        sub_path: sub_path.map(|path| SubPath::Plain(path.to_owned())),
         read_only: false,
+        recursive_read_only: RecursiveReadOnly::Disabled,
         propagation: MountPropagation::Private,
     }
 }
@@ -131,8 +134,8 @@ async fn a_pods_volumes_come_and_go_and_the_hosts_own_stay() {
         assert_eq!(volumes.observe(&uid()).await.unwrap(), (true, true));
     }
     assert_eq!(volumes.list().await.unwrap(), [uid()]);
-    let mounts = volumes.mounts(&wanted, &name("main")).await.unwrap();
-    assert_eq!(volumes.mounts(&wanted, &name("main")).await.unwrap(), mounts);
+    let mounts = volumes.mounts(&wanted, &name("main"), &[]).await.unwrap();
+    assert_eq!(volumes.mounts(&wanted, &name("main"), &[]).await.unwrap(), mounts);
     let targets: Vec<&str> = mounts.iter().map(|mount| mount.target.as_str()).collect();
     assert_eq!(targets, ["/a", "/host", "/a/b"], "outer ones first");
     assert_eq!(mounts[0].source, node.empty_dir("memory"));
@@ -233,7 +236,7 @@ async fn a_pod_without_volumes_is_ready_too() {
     assert!(node.volumes.observe(&uid()).await.unwrap().0);
     assert!(
         node.volumes
-            .mounts(&wanted, &name("main"))
+            .mounts(&wanted, &name("main"), &[])
             .await
             .unwrap()
             .is_empty()
@@ -285,7 +288,11 @@ async fn a_sub_path_that_leads_out_is_refused_in_the_kubelets_words() {
     let wanted = pod(vec![on_disk("data")], vec![at("data", "/data", Some("link"))]);
     node.volumes.prepare(&wanted).await.unwrap();
     symlink("/etc", node.empty_dir("data").join("link")).unwrap();
-    let error = node.volumes.mounts(&wanted, &name("main")).await.unwrap_err();
+    let error = node
+        .volumes
+        .mounts(&wanted, &name("main"), &[])
+        .await
+        .unwrap_err();
     assert_eq!(error.reason, FailureReason::CreateContainerConfigError);
     let text = error.chain();
     let expected = "failed to prepare subPath for volumeMount \"data\" of container \"main\": ";
@@ -320,7 +327,7 @@ async fn removal_goes_on_past_what_cannot_be_removed_and_is_finished_later() {
         vec![at("a", "/a", Some("sub"))],
     );
     node.volumes.prepare(&wanted).await.unwrap();
-    node.volumes.mounts(&wanted, &name("main")).await.unwrap();
+    node.volumes.mounts(&wanted, &name("main"), &[]).await.unwrap();
     let stuck = node.empty_dir("a").join("stuck");
     std::fs::write(&stuck, b"").unwrap();
     let immutable = |flag: &str| {
@@ -350,7 +357,7 @@ async fn an_unknown_container_is_an_error_that_only_a_change_helps() {
     let node = Node::new();
     let error = node
         .volumes
-        .mounts(&pod(Vec::new(), Vec::new()), &name("other"))
+        .mounts(&pod(Vec::new(), Vec::new()), &name("other"), &[])
         .await
         .unwrap_err();
     assert_eq!(error.retry, Retry::AfterChange);

@@ -13,6 +13,7 @@ use pinnace_api::{ContainerName, Pod, PodUid, testing};
 use serde_json::json;
 
 use super::rules::Rules;
+use crate::environment::Invocation;
 use crate::fake::{Break, Extent, FakeHost, sample};
 use crate::host::Host;
 use crate::network::PodAddresses;
@@ -327,7 +328,7 @@ fn request(name: &ContainerName, attempt: u32, addresses: PodAddresses) -> Conta
             max_size_bytes: 1 << 20,
             max_files: 2,
         },
-        env: Vec::new(),
+        invocation: Invocation::default(),
         addresses,
     }
 }

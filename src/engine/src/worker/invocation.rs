@@ -1,0 +1,56 @@
+//! How the pod's containers are started: all that they are told.
+
+use pinnace_api::pod::Container;
+use pinnace_core::environment::{EnvironmentError, Facts, Invocation, invocation};
+use pinnace_core::network::service_variables;
+use pinnace_core::pod::FailureReason;
+use pinnace_core::ports::{PortError, PortResult, Retry};
+
+use super::PodWorker;
+use crate::adapters::Adapters;
+
+/// Before the node is known nothing can be told; in the kubelet's words.
+#[derive(Debug, thiserror::Error)]
+#[error("services have not yet been read at least once, cannot construct envvars")]
+struct TooEarly;
+
+impl<A: Adapters> PodWorker<A> {
+    /// The container's variables, command and arguments.
+    pub(super) fn invocation(&self, container: &Container) -> PortResult<Invocation> {
+        let board = &self.shared.board;
+        let Some(node) = board.node() else {
+            return Err(config_error(Retry::Later, TooEarly));
+        };
+        let objects = board.objects();
+        let services = service_variables(&self.context.pod, &board.service_addresses());
+        let own = self.addresses.list();
+        let facts = Facts {
+            pod: &self.context.pod,
+            uid: &self.context.uid,
+            pod_ips: match self.context.pod.spec.host_network {
+                true => &node.facts.addresses,
+                false => &own,
+            },
+            node: &node,
+            objects: &objects,
+            services: &services,
+        };
+        invocation(container, &facts).map_err(|error| {
+            let retry = match &error {
+                EnvironmentError::Missing(_) => Retry::Later,
+                EnvironmentError::TooLong { .. } | EnvironmentError::NotText(_) => Retry::AfterChange,
+            };
+            config_error(retry, error)
+        })
+    }
+}
+
+fn config_error(retry: Retry, source: impl std::error::Error + Send + Sync + 'static) -> PortError {
+    PortError {
+        operation: "",
+        object: String::new(),
+        reason: FailureReason::CreateContainerConfigError,
+        retry,
+        source: Box::new(source),
+    }
+}
