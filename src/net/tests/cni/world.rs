@@ -1,27 +1,30 @@
 //! A host of its own for a test: a network namespace, a network configuration, the distribution's plugins, and pods'
 //! namespaces.
 
+#[path = "../common/test_pod.rs"]
+mod test_pod;
+
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pinnace_api::pod::Protocol;
 use pinnace_api::testing;
-use pinnace_api::{Namespace, ObjectName, Pod, PodUid};
+use pinnace_api::{Namespace, ObjectName, PodUid};
 use pinnace_core::network::{
     Endpoint, NetworkState, PodAddresses, PortEntry, ServiceEntry, ServiceForm, ServiceTable,
 };
-use pinnace_core::ports::{Network, PodContext, PortResult};
-use pinnace_core::resources::{CgroupValues, QosClass};
+use pinnace_core::ports::{Network, PortResult};
 use pinnace_net::Finding;
 use pinnace_net::cni::{CniConfig, CniNet, doctor};
 use pinnace_net::rules::RulesConfig;
 use pinnace_sys::namespace::{self, NamespaceKind, Pin};
 use pinnace_sys::{Layout, mount};
 use serde_json::{Value, json};
+
+pub use test_pod::{TestPod, run};
 
 /// Where Debian's containernetworking-plugins are.
 const PLUGINS: &str = "/usr/lib/cni";
@@ -278,30 +281,4 @@ impl Drop for World {
             let _ = mount::unmount_beneath(&self.directory);
         }
     }
-}
-
-pub struct TestPod {
-    pub uid: PodUid,
-    pub namespace: PathBuf,
-    pub pod: Pod,
-}
-
-impl TestPod {
-    pub fn context(&self) -> PodContext {
-        PodContext {
-            uid: self.uid.clone(),
-            pod: Arc::new(self.pod.clone()),
-            qos: QosClass::BestEffort,
-            pod_cgroup: CgroupValues::default(),
-        }
-    }
-}
-
-/// Runs to its end in this thread, whose namespace the runtime's threads share.
-pub fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap()
-        .block_on(future)
 }

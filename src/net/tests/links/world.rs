@@ -1,21 +1,24 @@
 //! A host of its own for a test: a network namespace with another one outside of it, and pods' namespaces.
 
+#[path = "../common/test_pod.rs"]
+mod test_pod;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use pinnace_api::PodUid;
 use pinnace_api::testing;
-use pinnace_api::{Pod, PodUid};
 use pinnace_core::network::{NetworkState, PodAddresses};
-use pinnace_core::ports::{Network, PodContext, PortResult};
-use pinnace_core::resources::{CgroupValues, QosClass};
+use pinnace_core::ports::{Network, PortResult};
 use pinnace_net::rules::RulesConfig;
 use pinnace_net::{Net, NetConfig};
 use pinnace_sys::namespace::{self, NamespaceKind, Pin};
 use pinnace_sys::{Layout, mount};
 use serde_json::json;
+
+pub use test_pod::{TestPod, run};
 
 pub struct World {
     directory: tempfile::TempDir,
@@ -195,29 +198,4 @@ pub fn config(root: &Path) -> NetConfig {
             ..RulesConfig::default()
         },
     }
-}
-
-pub struct TestPod {
-    pub uid: PodUid,
-    pub namespace: PathBuf,
-    pub pod: Pod,
-}
-
-impl TestPod {
-    pub fn context(&self) -> PodContext {
-        PodContext {
-            uid: self.uid.clone(),
-            pod: Arc::new(self.pod.clone()),
-            qos: QosClass::BestEffort,
-            pod_cgroup: CgroupValues::default(),
-        }
-    }
-}
-
-/// Runs to its end in this thread, whose namespace the runtime's threads share.
-pub fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap()
-        .block_on(future)
 }

@@ -103,6 +103,26 @@ impl Bay {
         }
     }
 
+    /// From outside, from another pod, from the host and from the pod itself the port leads to `server`, by TCP and UDP;
+    /// who asks is seen as who it is.
+    pub fn leads_from_everywhere_to(&self, server: &Pod, name: &str, port: u16) {
+        let client = self.pod("client");
+        for (near, far) in NEAR.into_iter().zip(FAR) {
+            let to = SocketAddr::new(ip(near), port);
+            let own = client.address(to.is_ipv4());
+            for (from, seen) in [
+                (self.outside.as_path(), ip(far)),
+                (client.at(), own),
+                (&self.host(), ip(near)),
+            ] {
+                let expected = (name.to_owned(), seen);
+                assert_eq!(ask(from, to).unwrap(), expected, "{from:?}");
+                assert_eq!(ask_udp(from, to, LIMIT).unwrap(), expected, "{from:?}");
+            }
+            ask(server.at(), to).unwrap();
+        }
+    }
+
     pub fn detach(&self, pod: &Pod) {
         self.at_host(|| run(self.net.detach(&pod.pod.uid, &pod.pod.namespace)).unwrap());
     }

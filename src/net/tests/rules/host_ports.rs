@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::json;
 
-use crate::bay::{Bay, FAR, LIMIT, NEAR, ask, ask_udp, ip, refused};
+use crate::bay::{Bay, NEAR, ask, ip, refused};
 
 #[test]
 fn a_host_port_leads_from_everywhere_to_its_pod_and_goes_with_it() {
@@ -14,24 +14,7 @@ fn a_host_port_leads_from_everywhere_to_its_pod_and_goes_with_it() {
         {"containerPort": 8080, "hostPort": 8000, "protocol": "UDP"},
     ]);
     let server = bay.pod_with("a", &ports);
-    let client = bay.pod("client");
-    for (near, far) in NEAR.into_iter().zip(FAR) {
-        let to = SocketAddr::new(ip(near), 8000);
-        let own = client.address(to.is_ipv4());
-        for (from, seen) in [
-            (bay.outside.as_path(), ip(far)),
-            (client.at(), own),
-            (&bay.host(), ip(near)),
-        ] {
-            assert_eq!(ask(from, to).unwrap(), ("a".to_owned(), seen), "{from:?}");
-            assert_eq!(
-                ask_udp(from, to, LIMIT).unwrap(),
-                ("a".to_owned(), seen),
-                "{from:?}"
-            );
-        }
-        ask(server.at(), to).unwrap();
-    }
+    bay.leads_from_everywhere_to(&server, "a", 8000);
     refused(ask(&bay.host(), "127.0.0.1:8000".parse().unwrap()));
     bay.detach(&server);
     for near in NEAR {

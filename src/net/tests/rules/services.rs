@@ -9,7 +9,7 @@ use pinnace_core::network::ServiceForm;
 use pinnace_sys::namespace;
 
 use crate::bay::{
-    Bay, FAR, LIMIT, NEAR, SERVICE, SILENCE, ask, ask_by, ask_udp, entry, fronts, ip, refused, table, web,
+    Bay, FAR, LIMIT, NEAR, SERVICE, SILENCE, ask, ask_by, entry, fronts, ip, refused, table, web,
 };
 
 #[test]
@@ -78,7 +78,7 @@ fn a_client_stays_with_its_endpoint() {
 #[test]
 fn a_node_port_leads_from_everywhere_to_the_pods() {
     let bay = Bay::new();
-    let (server, client) = (bay.pod("a"), bay.pod("client"));
+    let server = bay.pod("a");
     let mut entry = entry(&[&server], Protocol::Tcp, 80);
     entry.form = ServiceForm::NodePort;
     entry.ports[0].node_port = Some(30_080);
@@ -86,23 +86,7 @@ fn a_node_port_leads_from_everywhere_to_the_pods() {
     datagrams.protocol = Protocol::Udp;
     entry.ports.push(datagrams);
     bay.services(&table([("web".to_owned(), entry)]));
-    for (near, far) in NEAR.into_iter().zip(FAR) {
-        let to = SocketAddr::new(ip(near), 30_080);
-        let own = client.address(to.is_ipv4());
-        for (from, seen) in [
-            (bay.outside.as_path(), ip(far)),
-            (client.at(), own),
-            (&bay.host(), ip(near)),
-        ] {
-            assert_eq!(ask(from, to).unwrap(), ("a".to_owned(), seen), "{from:?}");
-            assert_eq!(
-                ask_udp(from, to, LIMIT).unwrap(),
-                ("a".to_owned(), seen),
-                "{from:?}"
-            );
-        }
-        ask(server.at(), to).unwrap();
-    }
+    bay.leads_from_everywhere_to(&server, "a", 30_080);
     refused(ask(&bay.host(), "127.0.0.1:30080".parse().unwrap()));
 }
 

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use pinnace_api::PodUid;
 use pinnace_core::fake::{Break, Extent, Op, sample};
 use pinnace_core::host::Host;
 use pinnace_core::pod::FailureReason;
@@ -122,15 +123,21 @@ async fn a_pod_with_a_damaged_record_keeps_its_restarts_with_and_without_its_pro
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_removal_goes_on_although_the_record_is_damaged() {
-    let machine = machine();
-    let first = Agent::start(&machine);
+/// An agent is killed while it removes the pod `web`, which ignores the stop signal; answers its UID.
+async fn killed_while_removing(machine: &Arc<Machine>) -> PodUid {
+    let first = Agent::start(machine);
     first.list(&[pod("web", "a:1")]).await;
     let uid = first.uid("web");
     machine.fake.ignore_stop_signal(&sample::name("c"), true);
     first.list(&[]).await;
     first.kill().await;
+    uid
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removal_goes_on_although_the_record_is_damaged() {
+    let machine = machine();
+    let uid = killed_while_removing(&machine).await;
     machine.fake.damage_identity(&uid);
     let second = Agent::start(&machine);
     second.list(&[pod("web", "a:1")]).await;
@@ -255,12 +262,7 @@ async fn after_a_reboot_every_pod_starts_again_under_its_uid() {
 #[tokio::test(start_paused = true)]
 async fn a_removal_under_way_goes_on_and_a_new_pod_of_the_name_waits_for_it() {
     let machine = machine();
-    let first = Agent::start(&machine);
-    first.list(&[pod("web", "a:1")]).await;
-    let uid = first.uid("web");
-    machine.fake.ignore_stop_signal(&sample::name("c"), true);
-    first.list(&[]).await;
-    first.kill().await;
+    let uid = killed_while_removing(&machine).await;
     let second = Agent::start(&machine);
     second.list(&[pod("web", "a:1")]).await;
     assert_eq!(second.running(), ["web"], "it still ignores the signal");
