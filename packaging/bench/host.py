@@ -4,11 +4,13 @@ import ctypes
 import os
 import platform
 import subprocess
+import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
 
 CLONE_NEWNET = 0x40000000
+CLONE_NEWNS = 0x00020000
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 # How much slower than a real machine this one is: what hangs is given that much more time, and who waits asks that
@@ -115,10 +117,11 @@ def wait_until(what, seconds, ask, pause=0.001):
 
 @contextmanager
 def own_network():
-    """All that is started meanwhile has a network of its own, with a way out that leads nowhere."""
-    before = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    checked("unshare", LIBC.unshare(CLONE_NEWNET))
+    """All that is started meanwhile has a network of its own, with a way out that leads nowhere, and its `/sys`."""
+    before = [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in ("net", "mnt")]
+    checked("unshare", LIBC.unshare(CLONE_NEWNET | CLONE_NEWNS))
     try:
+        own_sysfs()
         for command in (
             "link set lo up",
             "link add up0 type veth peer name away0",
@@ -130,8 +133,31 @@ def own_network():
             output("ip", *command.split())
         yield
     finally:
-        checked("setns", LIBC.setns(before, CLONE_NEWNET))
-        os.close(before)
+        folder = os.getcwd()
+        for namespace, kind in zip(before, (CLONE_NEWNET, CLONE_NEWNS)):
+            checked("setns", LIBC.setns(namespace, kind))
+            os.close(namespace)
+        os.chdir(folder)
+
+
+def own_sysfs():
+    """Puts the sysfs of this network in the place of the machine's, and what is mounted in that one into it.
+
+    What tells of interfaces by `/sys` would tell of the machine's otherwise, as it would on no real node.
+    """
+    output("mount", "--make-rslave", "/")
+    inner = [point for point in mount_points("/sys/") if point.startswith("/sys/")]
+    aside = tempfile.mkdtemp(prefix="pinnace-bench-sys.")
+    output("mount", "--rbind", "/sys", aside)
+    output("mount", "--make-rprivate", aside)
+    output("umount", "--recursive", "--lazy", "/sys")
+    output("mount", "-t", "sysfs", "sysfs", "/sys")
+    for point in inner:
+        # What lies in another mount comes with it.
+        if not any(point.startswith(f"{other}/") for other in inner):
+            output("mount", "--rbind", aside + point.removeprefix("/sys"), point)
+    output("umount", "--recursive", "--lazy", aside)
+    os.rmdir(aside)
 
 
 def checked(call, answer):

@@ -144,6 +144,13 @@ impl Encoder {
         self.text.extend_from_slice(text);
     }
 
+    /// Puts what was written since `late` where `mark` was taken before it.
+    pub fn move_to(&mut self, mark: usize, late: usize) {
+        if let Some(moved) = self.text.get_mut(mark..) {
+            moved.rotate_left(late.saturating_sub(mark).min(moved.len()));
+        }
+    }
+
     /// The exposition.
     pub fn finish(self) -> Vec<u8> {
         self.text
@@ -217,6 +224,11 @@ fn write_label(text: &mut Vec<u8>, name: &str, value: &str) {
 }
 
 fn escape(text: &mut Vec<u8>, value: &str, quotes: bool) {
+    let special = |byte: &u8| matches!(byte, b'\\' | b'\n' | b'"');
+    if !value.as_bytes().iter().any(special) {
+        text.extend_from_slice(value.as_bytes());
+        return;
+    }
     for byte in value.bytes() {
         match byte {
             b'\\' => text.extend_from_slice(b"\\\\"),
@@ -328,6 +340,19 @@ mod tests {
         encoder.single("b", Kind::Gauge, "B.", 1_u64);
         encoder.take_back(mark);
         assert!(!text(encoder).contains('b'));
+    }
+
+    #[test]
+    fn what_was_written_late_is_put_where_it_belongs() {
+        let mut encoder = Encoder::default();
+        encoder.append(b"1");
+        let mark = encoder.mark();
+        encoder.append(b"3456");
+        let late = encoder.mark();
+        encoder.append(b"2");
+        encoder.move_to(mark, late);
+        encoder.move_to(encoder.mark(), encoder.mark());
+        assert_eq!(text(encoder), "123456");
     }
 
     #[test]

@@ -6,8 +6,10 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::buffer::spare_capacity;
 use rustix::fs::{Mode, OFlags};
@@ -17,6 +19,9 @@ use crate::host::{CollectError, FILE_LIMIT, Host};
 
 /// Most files of `/proc` come in one read of this size.
 const FIRST_READ: usize = 16 * 1024;
+/// Buffers that are kept for later texts, and how large one of them may be.
+const MOST_SPARE: usize = 4;
+const LARGEST_SPARE: usize = 64 * 1024;
 /// An attribute that a collector reads is a few bytes; sysfs ends all of them at a page.
 const ATTRIBUTE_LIMIT: usize = 4096;
 
@@ -24,6 +29,36 @@ const ATTRIBUTE_LIMIT: usize = 4096;
 pub(crate) struct Reader {
     host: Host,
     held: RefCell<BTreeMap<&'static str, OwnedFd>>,
+    /// See [`Reader::proc_once`].
+    once: RefCell<BTreeMap<&'static str, Arc<str>>>,
+    /// Buffers that texts gave back.
+    spare: RefCell<Vec<Vec<u8>>>,
+}
+
+/// A file's text; its buffer serves another one afterwards.
+#[derive(Debug)]
+pub(crate) struct Text<'a> {
+    text: String,
+    spare: &'a RefCell<Vec<Vec<u8>>>,
+}
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl Drop for Text<'_> {
+    fn drop(&mut self) {
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < MOST_SPARE && self.text.capacity() <= LARGEST_SPARE {
+            let mut bytes = std::mem::take(&mut self.text).into_bytes();
+            bytes.clear();
+            spare.push(bytes);
+        }
+    }
 }
 
 impl Reader {
@@ -31,6 +66,8 @@ impl Reader {
         Self {
             host,
             held: RefCell::default(),
+            once: RefCell::default(),
+            spare: RefCell::default(),
         }
     }
 
@@ -58,18 +95,46 @@ impl Reader {
     }
 
     /// The text of a file of `/proc`, which is held open from then on.
-    pub(crate) fn proc_text(&self, name: &'static str) -> Result<String, CollectError> {
+    pub(crate) fn proc_text(&self, name: &'static str) -> Result<Text<'_>, CollectError> {
         let mut held = self.held.borrow_mut();
         // One that can no longer be read (its module was unloaded, its process has ended) is opened anew.
-        if let Some(text) = held.get(name).and_then(|file| whole(file, name.as_ref()).ok()) {
+        if let Some(text) = held
+            .get(name)
+            .and_then(|file| self.whole(file, name.as_ref()).ok())
+        {
             return Ok(text);
         }
         held.remove(name);
         let path = self.proc(name);
         let file = open(&path)?;
-        let text = whole(&file, &path)?;
+        let text = self.whole(&file, &path)?;
         held.insert(name, file);
         Ok(text)
+    }
+
+    /// As [`Reader::proc_text`], for what several need: it is read once until [`Reader::forget`].
+    pub(crate) fn proc_once(&self, name: &'static str) -> Result<Arc<str>, CollectError> {
+        let mut once = self.once.borrow_mut();
+        if let Some(text) = once.get(name) {
+            return Ok(Arc::clone(text));
+        }
+        let text: Arc<str> = Arc::from(&*self.proc_text(name)?);
+        once.insert(name, Arc::clone(&text));
+        Ok(text)
+    }
+
+    /// What was read once is to be read anew.
+    pub(crate) fn forget(&self) {
+        self.once.borrow_mut().clear();
+    }
+
+    fn whole(&self, file: &OwnedFd, path: &Path) -> Result<Text<'_>, CollectError> {
+        let mut bytes = self.spare.borrow_mut().pop().unwrap_or_default();
+        bytes.reserve(FIRST_READ);
+        Ok(Text {
+            text: whole_into(bytes, file, path)?,
+            spare: &self.spare,
+        })
     }
 }
 
@@ -83,48 +148,23 @@ pub(crate) fn attribute(path: &Path) -> Option<String> {
 /// which sysfs gives all of an attribute (at most a page).
 pub(crate) struct Attributes {
     dir: OwnedFd,
-    /// Those read before, where they are to be held open.
-    held: Option<RefCell<BTreeMap<String, OwnedFd>>>,
 }
 
 impl Attributes {
     pub(crate) fn open(dir: &Path) -> Option<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = rustix::fs::open(dir, flags, Mode::empty()).ok()?;
-        Some(Self { dir, held: None })
-    }
-
-    /// Holds each attribute open from its first reading on.
-    pub(crate) fn holding(mut self) -> Self {
-        self.held = Some(RefCell::default());
-        self
+        Some(Self { dir })
     }
 
     /// See [`attribute`]; at most a page of it.
     pub(crate) fn get(&self, name: &str) -> Option<String> {
-        let Some(held) = &self.held else {
-            return page(&self.open_one(name)?);
-        };
-        let mut held = held.borrow_mut();
-        if let Some(file) = held.get(name) {
-            return page(file);
-        }
-        let file = self.open_one(name)?;
-        let text = page(&file);
-        held.insert(name.to_owned(), file);
-        text
-    }
-
-    fn open_one(&self, name: &str) -> Option<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        rustix::fs::openat(&self.dir, name, flags, Mode::empty()).ok()
+        let file = rustix::fs::openat(&self.dir, name, flags, Mode::empty()).ok()?;
+        let mut bytes = Vec::with_capacity(ATTRIBUTE_LIMIT);
+        rustix::io::retry_on_intr(|| rustix::io::read(&file, spare_capacity(&mut bytes))).ok()?;
+        trimmed(text(bytes))
     }
-}
-
-fn page(file: &OwnedFd) -> Option<String> {
-    let mut bytes = Vec::with_capacity(ATTRIBUTE_LIMIT);
-    rustix::io::retry_on_intr(|| rustix::io::pread(file, spare_capacity(&mut bytes), 0)).ok()?;
-    trimmed(text(bytes))
 }
 
 fn trimmed(mut text: String) -> Option<String> {
@@ -152,7 +192,10 @@ fn failed(path: &Path, error: Errno) -> CollectError {
 
 /// What an open file holds, from its start, wherever it was read to before.
 pub(crate) fn whole(file: impl AsFd, path: &Path) -> Result<String, CollectError> {
-    let mut bytes = Vec::with_capacity(FIRST_READ);
+    whole_into(Vec::with_capacity(FIRST_READ), file, path)
+}
+
+fn whole_into(mut bytes: Vec<u8>, file: impl AsFd, path: &Path) -> Result<String, CollectError> {
     loop {
         if bytes.len() == bytes.capacity() {
             if bytes.len() >= FILE_LIMIT {
@@ -213,12 +256,32 @@ mod tests {
         assert!(reader.proc_text("stat").unwrap_err().is_absent());
         for content in ["long content", "short"] {
             std::fs::write(&path, content).unwrap();
-            assert_eq!(reader.proc_text("stat").unwrap(), content);
+            assert_eq!(&*reader.proc_text("stat").unwrap(), content);
         }
         // A directory can be opened and not be read, as a file whose owner is gone.
         let unreadable = rustix::fs::open(dir.path(), OFlags::RDONLY, Mode::empty()).unwrap();
         reader.held.borrow_mut().insert("stat", unreadable);
-        assert_eq!(reader.proc_text("stat").unwrap(), "short");
+        assert_eq!(&*reader.proc_text("stat").unwrap(), "short");
         assert_eq!(reader.held.borrow().len(), 1);
+        assert_eq!(
+            reader.spare.borrow().len(),
+            1,
+            "each read had a buffer of its own"
+        );
+    }
+
+    #[test]
+    fn what_several_need_is_read_once_until_it_is_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("proc")).unwrap();
+        let reader = Reader::new(Host::beneath(dir.path()));
+        for content in ["first", "second"] {
+            std::fs::write(dir.path().join("proc/stat"), content).unwrap();
+            assert_eq!(&*reader.proc_once("stat").unwrap(), content);
+            std::fs::remove_file(dir.path().join("proc/stat")).unwrap();
+            assert_eq!(&*reader.proc_once("stat").unwrap(), content);
+            reader.forget();
+            reader.held.borrow_mut().clear();
+        }
     }
 }

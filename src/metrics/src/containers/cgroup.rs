@@ -16,6 +16,12 @@ pub(super) struct Usage {
     pub memory: Option<MemoryStats>,
     pub pids: Option<PidsStats>,
     pub processes: Option<u64>,
+    pub settings: Settings,
+}
+
+/// What the cgroup is set to. It changes seldom, and is a third of what there is to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Settings {
     pub cpu_shares: Option<u64>,
     pub cpu_quota_us: Option<u64>,
     pub cpu_period_us: Option<u64>,
@@ -23,55 +29,62 @@ pub(super) struct Usage {
     pub reservation_bytes: u64,
 }
 
-/// Reads a cgroup; `None` where it is gone. For `known_kills` see [`HeldCgroup::memory_stats`].
-pub(super) fn read(
-    group: &HeldCgroup,
-    version: CgroupVersion,
-    known_kills: Option<u64>,
-) -> SysResult<Option<Usage>> {
+/// What is known of a cgroup, and need not be read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Known {
+    /// See [`HeldCgroup::memory_stats`].
+    pub kills: Option<u64>,
+    pub settings: Option<Settings>,
+}
+
+/// Reads a cgroup; `None` where it is gone.
+pub(super) fn read(group: &HeldCgroup, version: CgroupVersion, known: Known) -> SysResult<Option<Usage>> {
     let Some(cpu) = group.cpu_stats()? else {
         return Ok(None);
     };
-    let mut usage = Usage {
+    let settings = || match version {
+        CgroupVersion::V1 => settings_v1(group),
+        CgroupVersion::V2 => settings_v2(group),
+    };
+    Ok(Some(Usage {
         cpu,
-        memory: group.memory_stats(known_kills)?,
+        memory: group.memory_stats(known.kills)?,
         pids: group.pids_stats()?,
         processes: group.read_with("cpu", "cgroup.procs", |text| text.lines().count() as u64)?,
-        ..Usage::default()
-    };
-    match version {
-        CgroupVersion::V1 => settings_v1(group, &mut usage)?,
-        CgroupVersion::V2 => settings_v2(group, &mut usage)?,
-    }
-    Ok(Some(usage))
+        settings: known.settings.map_or_else(settings, Ok)?,
+    }))
 }
 
-fn settings_v1(group: &HeldCgroup, usage: &mut Usage) -> SysResult<()> {
+fn settings_v1(group: &HeldCgroup) -> SysResult<Settings> {
     let limit = |file: &str| -> SysResult<u64> {
         Ok(group
             .number("memory", file)?
             .filter(|limit| *limit < NO_LIMIT_V1)
             .unwrap_or(0))
     };
-    usage.cpu_shares = group.number("cpu", "cpu.shares")?;
-    // -1, which is no number here, stands for none.
-    usage.cpu_quota_us = group.number("cpu", "cpu.cfs_quota_us")?;
-    usage.cpu_period_us = group.number("cpu", "cpu.cfs_period_us")?;
-    usage.swap_limit_bytes = limit("memory.memsw.limit_in_bytes")?;
-    usage.reservation_bytes = limit("memory.soft_limit_in_bytes")?;
-    Ok(())
+    Ok(Settings {
+        cpu_shares: group.number("cpu", "cpu.shares")?,
+        // -1, which is no number here, stands for none.
+        cpu_quota_us: group.number("cpu", "cpu.cfs_quota_us")?,
+        cpu_period_us: group.number("cpu", "cpu.cfs_period_us")?,
+        swap_limit_bytes: limit("memory.memsw.limit_in_bytes")?,
+        reservation_bytes: limit("memory.soft_limit_in_bytes")?,
+    })
 }
 
-fn settings_v2(group: &HeldCgroup, usage: &mut Usage) -> SysResult<()> {
-    usage.cpu_shares = group.number("cpu", "cpu.weight")?.map(shares_of_weight);
+fn settings_v2(group: &HeldCgroup) -> SysResult<Settings> {
     let max = group.read_with("cpu", "cpu.max", |text| {
         let mut words = text.split_ascii_whitespace().map(|word| word.parse().ok());
         (words.next().flatten(), words.next().flatten())
     })?;
-    (usage.cpu_quota_us, usage.cpu_period_us) = max.unwrap_or_default();
-    usage.swap_limit_bytes = group.number("memory", "memory.swap.max")?.unwrap_or(0);
-    usage.reservation_bytes = group.number("memory", "memory.low")?.unwrap_or(0);
-    Ok(())
+    let (cpu_quota_us, cpu_period_us) = max.unwrap_or_default();
+    Ok(Settings {
+        cpu_shares: group.number("cpu", "cpu.weight")?.map(shares_of_weight),
+        cpu_quota_us,
+        cpu_period_us,
+        swap_limit_bytes: group.number("memory", "memory.swap.max")?.unwrap_or(0),
+        reservation_bytes: group.number("memory", "memory.low")?.unwrap_or(0),
+    })
 }
 
 /// The inverse of Kubernetes' formula from shares to weight.

@@ -13,7 +13,7 @@ fn seconds(nanoseconds: u64) -> Value {
 
 /// The enforcement of a quota is told only where there is one.
 fn enforced(row: &Row, value: fn(&CpuStats) -> Value) -> Option<Value> {
-    row.usage.cpu_quota_us.map(|_| value(&row.usage.cpu))
+    row.usage.settings.cpu_quota_us.map(|_| value(&row.usage.cpu))
 }
 
 fn memory(row: &Row, value: fn(&MemoryStats) -> u64) -> Option<Value> {
@@ -127,19 +127,19 @@ const FAMILIES: [(&str, Kind, &str, Read); 26] = [
         "container_spec_cpu_period",
         Kind::Gauge,
         "The quota's period, in microseconds.",
-        |r| r.usage.cpu_period_us.map(Into::into),
+        |r| r.usage.settings.cpu_period_us.map(Into::into),
     ),
     (
         "container_spec_cpu_quota",
         Kind::Gauge,
         "The quota, in microseconds of CPU a period.",
-        |r| r.usage.cpu_quota_us.map(Into::into),
+        |r| r.usage.settings.cpu_quota_us.map(Into::into),
     ),
     (
         "container_spec_cpu_shares",
         Kind::Gauge,
         "The share of CPU under contention.",
-        |r| r.usage.cpu_shares.map(Into::into),
+        |r| r.usage.settings.cpu_shares.map(Into::into),
     ),
     (
         "container_spec_memory_limit_bytes",
@@ -151,13 +151,13 @@ const FAMILIES: [(&str, Kind, &str, Read); 26] = [
         "container_spec_memory_reservation_limit_bytes",
         Kind::Gauge,
         "Memory held back for it, in bytes; 0: none.",
-        |r| Some(r.usage.reservation_bytes.into()),
+        |r| Some(r.usage.settings.reservation_bytes.into()),
     ),
     (
         "container_spec_memory_swap_limit_bytes",
         Kind::Gauge,
         "The limit of swap in bytes; 0: none.",
-        |r| Some(r.usage.swap_limit_bytes.into()),
+        |r| Some(r.usage.settings.swap_limit_bytes.into()),
     ),
     (
         "container_start_time_seconds",

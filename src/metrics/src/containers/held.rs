@@ -3,20 +3,25 @@
 //! Invariants: only cgroups of the last scrape are held, and no more than a share of the descriptors that this
 //! process may have; one that is gone is looked for by its path once more, since a pod's next sandbox has the
 //! same. How many of a cgroup's processes were killed for want of memory takes a look at all cgroups beneath it
-//! (version 1), so it is asked for again only after the kernel has killed anything on this host.
+//! (version 1), so it is asked for again only after the kernel has killed anything on this host. What the cgroup is
+//! set to is read again after [`SETTINGS_KEPT`].
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use pinnace_sys::SysResult;
 use pinnace_sys::cgroup::{Cgroups, HeldCgroup};
 use rustix::process::{Resource, getrlimit};
 
-use super::cgroup::{self, Usage};
+use super::cgroup::{self, Known, Settings, Usage};
 
 /// Cgroups held at most; those past it are opened for each scrape.
 const MOST_HELD: usize = 2048;
 /// One takes up to four descriptors, and all together at most a quarter of those that there may be.
 const LIMIT_SHARE: u64 = 16;
+
+/// Settings hardly ever change, and nothing tells when they do.
+const SETTINGS_KEPT: Duration = Duration::from_secs(60);
 
 /// See the module's text.
 pub(super) struct HeldGroups {
@@ -33,7 +38,18 @@ pub(super) struct HeldGroups {
 struct Held {
     group: HeldCgroup,
     kills: Option<u64>,
+    settings: (Instant, Settings),
     scrape: u64,
+}
+
+impl Held {
+    fn known(&self) -> Known {
+        let (read, settings) = self.settings;
+        Known {
+            kills: self.kills,
+            settings: (read.elapsed() < SETTINGS_KEPT).then_some(settings),
+        }
+    }
 }
 
 impl HeldGroups {
@@ -63,7 +79,11 @@ impl HeldGroups {
     pub(super) fn read(&mut self, path: &str) -> SysResult<Option<Usage>> {
         let version = self.cgroups.version();
         if let Some(held) = self.held.get_mut(path) {
-            if let Some(usage) = cgroup::read(&held.group, version, held.kills)? {
+            let known = held.known();
+            if let Some(usage) = cgroup::read(&held.group, version, known)? {
+                if known.settings.is_none() {
+                    held.settings = (Instant::now(), usage.settings);
+                }
                 held.scrape = self.scrape;
                 held.kills = kills(&usage, self.quiet);
                 return Ok(Some(usage));
@@ -73,13 +93,14 @@ impl HeldGroups {
         let Some(group) = self.cgroups.group(path)?.hold()? else {
             return Ok(None);
         };
-        let usage = cgroup::read(&group, version, None)?;
+        let usage = cgroup::read(&group, version, Known::default())?;
         if let Some(usage) = &usage
             && self.held.len() < self.most
         {
             let held = Held {
                 group,
                 kills: kills(usage, self.quiet),
+                settings: (Instant::now(), usage.settings),
                 scrape: self.scrape,
             };
             self.held.insert(path.to_owned(), held);
@@ -162,6 +183,36 @@ mod tests {
             ["p/d"],
             "held though not asked for"
         );
+    }
+
+    #[test]
+    fn settings_are_read_again_once_they_are_old_and_for_another_cgroup_at_once() {
+        let root = tempfile::tempdir().unwrap();
+        let mut groups = groups(root.path());
+        write(root.path(), "p/c", 0);
+        let shares = |shares: u64| {
+            let file = root.path().join("cg/cpu/p/c/cpu.shares");
+            std::fs::write(file, format!("{shares}\n")).unwrap();
+        };
+        let seen = |groups: &mut HeldGroups| {
+            groups.begin(None);
+            let usage = groups.read("p/c").unwrap().unwrap();
+            groups.end();
+            usage.settings.cpu_shares
+        };
+        shares(2);
+        assert_eq!(seen(&mut groups), Some(2));
+        shares(1024);
+        assert_eq!(seen(&mut groups), Some(2), "they were read though they are new");
+        let (read, _) = &mut groups.held.get_mut("p/c").unwrap().settings;
+        *read = read.checked_sub(SETTINGS_KEPT).unwrap();
+        assert_eq!(seen(&mut groups), Some(1024));
+        for hierarchy in ["cpu", "memory"] {
+            std::fs::remove_dir_all(root.path().join("cg").join(hierarchy).join("p/c")).unwrap();
+        }
+        write(root.path(), "p/c", 0);
+        shares(512);
+        assert_eq!(seen(&mut groups), Some(512));
     }
 
     #[test]

@@ -33,7 +33,7 @@ impl Collector for Cpu {
     }
 
     fn collect(&mut self, host: &Reader, out: &mut Encoder) -> Result<(), CollectError> {
-        let now = parse(&host.proc_text("stat")?).ok_or_else(|| host.malformed("stat", "a line of a CPU"))?;
+        let now = parse(&host.proc_once("stat")?).ok_or_else(|| host.malformed("stat", "a line of a CPU"))?;
         let ticks_per_second = procfs::ticks_per_second();
         let steady = now
             .into_iter()

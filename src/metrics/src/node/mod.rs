@@ -37,7 +37,12 @@ pub use filesystem::FilesystemFilter;
 trait Collector: Send {
     /// Its name in node_exporter, the label `collector`.
     fn name(&self) -> &'static str;
-    /// Gives out what others can do while the collectors before this one run.
+    /// Whether it gives out, by [`Collector::begin`], what others can do while the other collectors run. It then
+    /// collects after them all, and is written where it stands among them.
+    fn is_late(&self) -> bool {
+        false
+    }
+    /// See [`Collector::is_late`].
     fn begin(&mut self, _host: &Reader) {}
     /// Reads the host and writes its families.
     fn collect(&mut self, host: &Reader, out: &mut Encoder) -> Result<(), CollectError>;
@@ -52,6 +57,7 @@ pub struct NodeCollectors {
 impl NodeCollectors {
     /// The collectors that read `host`; a mount that does not answer within `statfs_deadline` is in error.
     pub fn new(host: Host, filter: FilesystemFilter, statfs_deadline: Duration) -> Self {
+        let host = Reader::new(host);
         let collectors: Vec<Box<dyn Collector>> = vec![
             Box::new(conntrack::Conntrack),
             Box::new(cpu::Cpu::default()),
@@ -60,7 +66,7 @@ impl NodeCollectors {
             Box::new(filesystem::Filesystem::new(filter, statfs_deadline)),
             Box::new(loadavg::Loadavg),
             Box::new(meminfo::Meminfo),
-            Box::new(netclass::Netclass::default()),
+            Box::new(netclass::Netclass::new(&host)),
             Box::new(netdev::Netdev),
             Box::new(netstat::Netstat),
             Box::new(os::Os),
@@ -72,15 +78,13 @@ impl NodeCollectors {
             Box::new(uname::Uname),
             Box::new(vmstat::Vmstat),
         ];
-        Self {
-            host: Reader::new(host),
-            collectors,
-        }
+        Self { host, collectors }
     }
 
-    /// Processes that the kernel has killed for want of memory; `None` where it does not count them.
+    /// Processes that the kernel had killed for want of memory when the collectors ran; `None` where it does not count
+    /// them.
     pub fn oom_kills(&self) -> Option<u64> {
-        let text = self.host.proc_text("vmstat").ok()?;
+        let text = self.host.proc_once("vmstat").ok()?;
         text.lines()
             .find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
     }
@@ -88,14 +92,28 @@ impl NodeCollectors {
     /// Runs all collectors, one after the other.
     pub fn collect(&mut self, out: &mut Encoder) {
         let host = &self.host;
-        for collector in &mut self.collectors {
-            collector.begin(host);
-        }
-        let ran: Vec<_> = self
-            .collectors
+        host.forget();
+        self.collectors
             .iter_mut()
-            .map(|collector| run(collector.as_mut(), host, out))
-            .collect();
+            .for_each(|collector| collector.begin(host));
+        let mut ran = Vec::with_capacity(self.collectors.len());
+        let mut late = Vec::new();
+        for collector in &mut self.collectors {
+            if collector.is_late() {
+                late.push((out.mark(), collector));
+            } else {
+                ran.push(run(collector.as_mut(), host, out));
+            }
+        }
+        // The last one first: what is put in place moves what stands behind it.
+        for (mark, collector) in late.iter_mut().rev() {
+            let end = out.mark();
+            let done = run(collector.as_mut(), host, out);
+            out.move_to(*mark, end);
+            ran.push(done);
+        }
+        // Their order, in which they are written, is the alphabet's.
+        ran.sort_unstable_by_key(|(name, ..)| *name);
         let mut family = out.family(
             "node_scrape_collector_duration_seconds",
             Kind::Gauge,

@@ -1,41 +1,68 @@
 //! `netclass`: what the network interfaces are (`/sys/class/net`).
+//!
+//! An interface has some twenty files there, and a node one interface for each pod. So they are read only after
+//! the kernel has told of a change, or a minute later: of a speed that changes without the carrier, and of little
+//! else, it does not tell. Where another network's `/sys` is read, which it tells nothing of, they are read anew
+//! each time.
 
-use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+use pinnace_sys::mount::sysfs_shows_own_network;
+use pinnace_sys::netlink::LinkWatch;
 
 use super::Collector;
 use crate::encode::{Encoder, Kind, Labels};
 use crate::host::CollectError;
-use crate::reader::{Attributes, Reader, attribute};
+use crate::reader::{Attributes, Reader};
 
 /// Interfaces that are read at most; a node has one per pod and a few of its own.
 const MOST_INTERFACES: usize = 4096;
+/// What was read is read again after so long, whether or not the kernel told of a change.
+const LONGEST_KEPT: Duration = Duration::from_secs(60);
 
-/// Interfaces whose attributes are held open: some 20 files each, of a page of the kernel's memory.
-const MOST_HELD: usize = 16;
-
-#[derive(Default)]
 pub(super) struct Netclass {
-    /// By name. An interface may be renamed, or end and leave its name to another; its index is its own.
-    held: BTreeMap<String, (String, Attributes)>,
+    /// Where the kernel tells of changes to what is read.
+    watch: Option<LinkWatch>,
+    /// What was read, and when; nothing where the last reading failed.
+    known: Option<(Instant, Vec<Interface>)>,
 }
 
 impl Netclass {
-    fn read(&mut self, dir: &Path, name: &str) -> Option<Interface> {
-        let index = attribute(&dir.join("ifindex")).unwrap_or_default();
-        if let Some((_, attributes)) = self.held.get(name).filter(|(known, _)| *known == index) {
-            return Some(Interface::read(attributes, name));
+    /// Must be called in the network namespace that is to be read.
+    pub(super) fn new(host: &Reader) -> Self {
+        Self {
+            watch: watch(&host.sys("")),
+            known: None,
         }
-        self.held.remove(name);
-        let attributes = Attributes::open(dir)?;
-        if self.held.len() >= MOST_HELD {
-            return Some(Interface::read(&attributes, name));
-        }
-        let attributes = attributes.holding();
-        let interface = Interface::read(&attributes, name);
-        self.held.insert(name.to_owned(), (index, attributes));
-        Some(interface)
     }
+
+    /// The interfaces as they are.
+    fn look(&mut self, class: &Path) -> Result<&[Interface], CollectError> {
+        let changed = self.watch.as_ref().is_none_or(LinkWatch::changed);
+        let known = self.known.take();
+        let still = known.filter(|(read, _)| !changed && read.elapsed() < LONGEST_KEPT);
+        let known = match still {
+            Some(known) => known,
+            None => (Instant::now(), read(class)?),
+        };
+        Ok(&self.known.insert(known).1)
+    }
+}
+
+fn watch(sys: &Path) -> Option<LinkWatch> {
+    match sysfs_shows_own_network(sys) {
+        Ok(true) => {}
+        Ok(false) => return None,
+        Err(error) => {
+            tracing::debug!(%error, "interfaces are read at each scrape");
+            return None;
+        }
+    }
+    let opened = LinkWatch::open();
+    opened
+        .inspect_err(|error| tracing::debug!(%error, "interfaces are read at each scrape"))
+        .ok()
 }
 
 /// Family, type, file and meaning; values are decimal, or hexadecimal with 0x.
@@ -145,13 +172,7 @@ impl Collector for Netclass {
     }
 
     fn collect(&mut self, host: &Reader, out: &mut Encoder) -> Result<(), CollectError> {
-        let class = host.sys("class/net");
-        let names = names(&class)?;
-        self.held.retain(|name, _| names.binary_search(name).is_ok());
-        let interfaces: Vec<Interface> = names
-            .iter()
-            .filter_map(|name| self.read(&class.join(name), name))
-            .collect();
+        let interfaces = self.look(&host.sys("class/net"))?;
         out.samples(
             "node_network_info",
             Kind::Gauge,
@@ -172,6 +193,11 @@ impl Collector for Netclass {
         }
         Ok(())
     }
+}
+
+fn read(class: &Path) -> Result<Vec<Interface>, CollectError> {
+    let read = |name: &String| Some(Interface::read(&Attributes::open(&class.join(name))?, name));
+    Ok(names(class)?.iter().filter_map(read).collect())
 }
 
 fn names(class: &Path) -> Result<Vec<String>, CollectError> {
@@ -251,26 +277,69 @@ fn number(text: &str) -> Option<i64> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn interface_that_takes_anothers_name_is_told_by_its_own_attributes() {
-        let root = tempfile::tempdir().unwrap();
-        let make = |index: &str, mtu: &str| {
-            let dir = root.path().join("eth0");
-            std::fs::create_dir(&dir).unwrap();
-            std::fs::write(dir.join("ifindex"), index).unwrap();
-            std::fs::write(dir.join("mtu"), mtu).unwrap();
-            dir
-        };
+    fn mtu(netclass: &mut Netclass, class: &Path) -> Vec<Option<i64>> {
         let mtu = FAMILIES.iter().position(|family| family.2 == "mtu").unwrap();
-        let mut netclass = Netclass::default();
-        let dir = make("2\n", "1500\n");
+        let found = netclass.look(class).unwrap();
+        found.iter().map(|one| one.numbers[mtu]).collect()
+    }
+
+    #[test]
+    fn interfaces_are_read_at_each_scrape_where_nothing_tells_of_changes() {
+        let root = tempfile::tempdir().unwrap();
+        let mut netclass = Netclass::new(&Reader::new(crate::Host::beneath(root.path())));
+        assert!(netclass.watch.is_none());
+        assert!(netclass.look(root.path()).unwrap().is_empty());
+        let dir = root.path().join("eth0");
+        std::fs::create_dir(&dir).unwrap();
         for value in [1500, 9000] {
             std::fs::write(dir.join("mtu"), format!("{value}\n")).unwrap();
-            assert_eq!(netclass.read(&dir, "eth0").unwrap().numbers[mtu], Some(value));
+            assert_eq!(mtu(&mut netclass, root.path()), [Some(value)]);
         }
-        std::fs::rename(&dir, root.path().join("eth1")).unwrap();
-        let dir = make("3\n", "1400\n");
-        assert_eq!(netclass.read(&dir, "eth0").unwrap().numbers[mtu], Some(1400));
-        assert_eq!(netclass.held.len(), 1);
+    }
+
+    #[test]
+    fn interfaces_are_read_again_after_a_change_that_was_told_of_or_a_minute() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("eth0");
+        std::fs::create_dir(&dir).unwrap();
+        let write = |mtu: u32| std::fs::write(dir.join("mtu"), mtu.to_string()).unwrap();
+        let (class, own) = (
+            root.path().to_owned(),
+            std::thread::scope(|scope| {
+                // A network of its own, in which nothing changes but what this test changes.
+                let thread = scope.spawn(|| {
+                    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+                    let mut netclass = Netclass {
+                        watch: Some(LinkWatch::open().unwrap()),
+                        known: None,
+                    };
+                    write(1500);
+                    assert_eq!(mtu(&mut netclass, root.path()), [Some(1500)]);
+                    write(1400);
+                    assert_eq!(
+                        mtu(&mut netclass, root.path()),
+                        [Some(1500)],
+                        "read though nothing changed"
+                    );
+                    let done = std::process::Command::new("ip")
+                        .args(["link", "set", "lo", "up"])
+                        .status();
+                    assert!(done.unwrap().success());
+                    assert_eq!(mtu(&mut netclass, root.path()), [Some(1400)]);
+                    netclass
+                });
+                thread.join().unwrap()
+            }),
+        );
+        let mut netclass = own;
+        while netclass.watch.as_ref().unwrap().changed() {}
+        write(1300);
+        let (read, _) = netclass.known.as_mut().unwrap();
+        *read = read.checked_sub(LONGEST_KEPT).unwrap();
+        assert_eq!(mtu(&mut netclass, &class), [Some(1300)]);
+        // What cannot be read is not told from what was known.
+        std::fs::remove_dir_all(&class).unwrap();
+        netclass.known = None;
+        assert!(netclass.look(&class).is_err());
     }
 }

@@ -1,7 +1,5 @@
 //! `netstat`: the protocols' counters (`/proc/net/{netstat,snmp,snmp6}`), those that node_exporter shows.
 
-use std::collections::BTreeMap;
-
 use super::Collector;
 use crate::encode::{Encoder, Kind, Value, name_part};
 use crate::host::CollectError;
@@ -15,16 +13,19 @@ impl Collector for Netstat {
     }
 
     fn collect(&mut self, host: &Reader, out: &mut Encoder) -> Result<(), CollectError> {
-        let mut fields = BTreeMap::new();
-        for file in ["net/netstat", "net/snmp"] {
-            pairs(&host.proc_text(file)?, &mut fields)
-                .ok_or_else(|| host.malformed(file, "a pair of lines"))?;
+        let mut fields = Vec::new();
+        let (netstat, snmp) = (host.proc_text("net/netstat")?, host.proc_text("net/snmp")?);
+        for (file, text) in [("net/netstat", &netstat), ("net/snmp", &snmp)] {
+            pairs(text, &mut fields).ok_or_else(|| host.malformed(file, "a pair of lines"))?;
         }
         // Not there where IPv6 is switched off.
-        if let Ok(text) = host.proc_text("net/snmp6") {
-            single(&text, &mut fields);
+        let snmp6 = host.proc_text("net/snmp6").ok();
+        if let Some(text) = &snmp6 {
+            single(text, &mut fields);
         }
-        for ((protocol, field), value) in fields {
+        fields.sort_by_key(|(protocol, field, _)| (*protocol, *field));
+        fields.dedup_by_key(|(protocol, field, _)| (*protocol, *field));
+        for (protocol, field, value) in fields {
             let name = name_part(&format!("node_netstat_{protocol}_{field}"));
             let help = format!("Counter {field} of protocol {protocol}.");
             out.single(&name, Kind::Untyped, &help, value);
@@ -33,10 +34,11 @@ impl Collector for Netstat {
     }
 }
 
-type Fields = BTreeMap<(String, String), Value>;
+/// Protocol, name and value.
+type Fields<'a> = Vec<(&'a str, &'a str, Value)>;
 
 /// A line of names and a line of values for each protocol.
-fn pairs(text: &str, fields: &mut Fields) -> Option<()> {
+fn pairs<'a>(text: &'a str, fields: &mut Fields<'a>) -> Option<()> {
     let mut lines = text.lines();
     while let (Some(names), Some(values)) = (lines.next(), lines.next()) {
         let (protocol, names) = names.split_once(':')?;
@@ -46,7 +48,7 @@ fn pairs(text: &str, fields: &mut Fields) -> Option<()> {
             .zip(values.split_ascii_whitespace())
         {
             if is_shown(protocol, name) {
-                fields.insert((protocol.to_owned(), name.to_owned()), number(value)?);
+                fields.push((protocol, name, number(value)?));
             }
         }
     }
@@ -54,16 +56,18 @@ fn pairs(text: &str, fields: &mut Fields) -> Option<()> {
 }
 
 /// A name, such as `Ip6InOctets`, and a value on each line.
-fn single(text: &str, fields: &mut Fields) {
+fn single<'a>(text: &'a str, fields: &mut Fields<'a>) {
     for line in text.lines() {
         let mut words = line.split_ascii_whitespace();
-        let (Some(name), Some(value)) = (words.next(), words.next().and_then(number)) else {
+        let (Some(name), Some(value)) = (words.next(), words.next()) else {
             continue;
         };
         if let Some(at) = name.find('6') {
             let (protocol, field) = name.split_at(at + 1);
-            if is_shown(protocol, field) {
-                fields.insert((protocol.to_owned(), field.to_owned()), value);
+            if is_shown(protocol, field)
+                && let Some(value) = number(value)
+            {
+                fields.push((protocol, field, value));
             }
         }
     }

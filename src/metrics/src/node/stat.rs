@@ -48,7 +48,7 @@ impl Collector for Stat {
     }
 
     fn collect(&mut self, host: &Reader, out: &mut Encoder) -> Result<(), CollectError> {
-        let text = host.proc_text("stat")?;
+        let text = host.proc_once("stat")?;
         for (name, kind, start, help) in FAMILIES {
             let value: u64 = text
                 .lines()

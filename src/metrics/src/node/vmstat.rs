@@ -13,7 +13,7 @@ impl Collector for Vmstat {
     }
 
     fn collect(&mut self, host: &Reader, out: &mut Encoder) -> Result<(), CollectError> {
-        let text = host.proc_text("vmstat")?;
+        let text = host.proc_once("vmstat")?;
         for line in text.lines() {
             let Some((field, value)) = line.split_once(' ') else {
                 continue;

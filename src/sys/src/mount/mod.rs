@@ -12,7 +12,7 @@ mod table;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, fstat, stat, statx};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
@@ -44,6 +44,19 @@ fn tmpfs(size_bytes: Option<u64>, mode: u32) -> Result<OwnedFd, Errno> {
     }
     fsconfig_create(&context)?;
     fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+}
+
+/// Whether the sysfs at `path` shows the network namespace of this thread: a sysfs shows that of who mounted it. The
+/// kernel has one for each namespace, so one that is made anew is the same if it is the same namespace's.
+pub fn sysfs_shows_own_network(path: &Path) -> SysResult<bool> {
+    let own = || -> Result<bool, Errno> {
+        let context = fsopen("sysfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_create(&context)?;
+        // It is nowhere in the tree, and ends with its descriptor.
+        let own = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
+        Ok(fstat(&own)?.st_dev == stat(path)?.st_dev)
+    };
+    own().doing_on("compare with a sysfs of this network", path)
 }
 
 /// Puts a mount that is not yet anywhere into place; a link at the end of `target` is not followed.

@@ -4,6 +4,7 @@
 //! Batch::message(kind, flags, header) ─ attributes … ─▶ Socket::execute ─▶ one answer per request, in order
 //!                                                     └▶ Socket::dump    ─▶ the messages of a listing
 //! Received::attributes() ─▶ (kind, bytes), never past the end of what was received
+//! LinkWatch::changed()   ─▶ whether the kernel told of any link since
 //! ```
 //!
 //! Only the wire format is here; what the messages mean is their users'. All of it is in the machine's byte
@@ -11,9 +12,11 @@
 
 mod message;
 mod socket;
+mod watch;
 
 pub use message::{Attribute, Attributes, Batch, Message, Received};
 pub use socket::{Answers, Family, Socket};
+pub use watch::LinkWatch;
 
 /// `NLM_F_REQUEST`.
 pub const REQUEST: u16 = 0x1;
