@@ -2,7 +2,8 @@
 //!
 //! Only walking through the trees tells, and containers fill them, so it is bounded in every way: in the
 //! background and at rest half of the time, given up after a minute, and the longer one takes the longer it
-//! is until the next. Who asks for metrics gets what was remembered, at once.
+//! is until the next; so it is where a container holds what it held before. Who asks for metrics gets what was
+//! remembered, at once.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +21,10 @@ use crate::rootfs::ImageRoots;
 
 /// Between two measurements of one container, where nobody waits for them.
 const INTERVAL: Duration = Duration::from_secs(60);
+/// It doubles so many times while the container holds the same as before.
+const MOST_DOUBLED: u32 = 2;
+/// Pods whose containers are measured in one go.
+const PODS_AT_ONCE: usize = 16;
 /// The same for a pod with a limit, which the engine asks for every ten seconds.
 const LIMITED_INTERVAL: Duration = Duration::from_secs(9);
 /// A slow measurement is not repeated before so many times what it took …
@@ -55,6 +60,17 @@ pub(super) struct Measured {
     ended: Instant,
     took: Duration,
     found: Found,
+    /// How many measurements in a row found the same before.
+    same: u32,
+}
+
+/// Who a measurement is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum For {
+    /// Whoever asks for metrics.
+    Metrics,
+    /// A limit, which is to be enforced.
+    Limit,
 }
 
 /// What a measurement found.
@@ -70,7 +86,11 @@ enum Found {
 
 impl Measured {
     /// Whether it is time for another.
-    fn is_stale(&self, attempt: u32, interval: Duration) -> bool {
+    fn is_stale(&self, attempt: u32, reader: For) -> bool {
+        let interval = match reader {
+            For::Metrics => INTERVAL * (1 << self.same.min(MOST_DOUBLED)),
+            For::Limit => LIMITED_INTERVAL,
+        };
         let rest = (self.took * REST_FACTOR).clamp(interval, LONGEST_INTERVAL.max(interval));
         self.attempt != attempt || self.ended.elapsed() >= rest
     }
@@ -91,8 +111,8 @@ impl<I: ImageRoots> Runtime<I> {
     pub async fn measure_disks(&self) {
         loop {
             let uids: Vec<PodUid> = self.inner.pods().keys().cloned().collect();
-            for uid in uids {
-                self.measure_pod(&uid, INTERVAL).await;
+            for uids in uids.chunks(PODS_AT_ONCE) {
+                self.measure_pods(uids, For::Metrics).await;
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -100,7 +120,7 @@ impl<I: ImageRoots> Runtime<I> {
 
     /// What each container of the pod holds, measured now unless it was lately.
     pub(super) async fn storage_of(&self, uid: &PodUid) -> Vec<(ContainerName, Bytes)> {
-        self.measure_pod(uid, LIMITED_INTERVAL).await;
+        self.measure_pods(std::slice::from_ref(uid), For::Limit).await;
         let pod = self.inner.pod(uid);
         let known = pod.known();
         let measured = known.disks.iter();
@@ -113,13 +133,15 @@ impl<I: ImageRoots> Runtime<I> {
             .collect()
     }
 
-    async fn measure_pod(&self, uid: &PodUid, interval: Duration) {
-        for target in self.inner.due(uid, interval) {
-            let inner = Arc::clone(&self.inner);
-            let done = tokio::task::spawn_blocking(move || inner.measure(&target)).await;
-            if let Err(error) = done {
-                tracing::warn!(%uid, %error, "measuring a container's disk was cut short");
-            }
+    async fn measure_pods(&self, uids: &[PodUid], reader: For) {
+        let due: Vec<Target> = uids.iter().flat_map(|uid| self.inner.due(uid, reader)).collect();
+        if due.is_empty() {
+            return;
+        }
+        let inner = Arc::clone(&self.inner);
+        let measure = move || due.iter().for_each(|target| inner.measure(target));
+        if let Err(error) = tokio::task::spawn_blocking(measure).await {
+            tracing::warn!(%error, "measuring containers' disks was cut short");
         }
     }
 }
@@ -157,8 +179,8 @@ impl<I> Runtime<I> {
 }
 
 impl<I> Inner<I> {
-    /// The newest instances of a pod's containers that were not measured for so long.
-    fn due(&self, uid: &PodUid, interval: Duration) -> Vec<Target> {
+    /// The newest instances of a pod's containers whose measurement is too old for its reader.
+    fn due(&self, uid: &PodUid, reader: For) -> Vec<Target> {
         let (pod, paths) = (self.pod(uid), self.paths(uid));
         let known = pod.known();
         let mut newest = std::collections::BTreeMap::new();
@@ -168,7 +190,7 @@ impl<I> Inner<I> {
         }
         let due = newest.into_iter().filter(|(name, (attempt, _))| {
             let measured = known.disks.get(name);
-            measured.is_none_or(|measured| measured.is_stale(*attempt, interval))
+            measured.is_none_or(|measured| measured.is_stale(*attempt, reader))
         });
         due.filter_map(|(name, (attempt, logs))| {
             Some(Target {
@@ -193,14 +215,17 @@ impl<I> Inner<I> {
             tracing::debug!(uid = %target.uid, container = %target.name, error, "a container's disk was not measured");
             found
         });
+        let pod = self.pod(&target.uid);
+        let mut known = pod.known();
+        let before = known.disks.get(&target.name);
+        let same = before.filter(|before| before.attempt == target.attempt && before.found == found);
         let measured = Measured {
             attempt: target.attempt,
             ended: Instant::now(),
             took: began.elapsed(),
             found,
+            same: same.map_or(0, |before| before.same.saturating_add(1)),
         };
-        let pod = self.pod(&target.uid);
-        let mut known = pod.known();
         // It may have been removed meanwhile, and is not to be remembered for ever.
         if known
             .containers
@@ -289,13 +314,31 @@ mod tests {
             ended: Instant::now().checked_sub(Duration::from_secs(ago)).unwrap(),
             took: Duration::from_secs(took),
             found: Found::Unknown,
+            same: 0,
         };
-        assert!(!measured(59, 0).is_stale(0, INTERVAL));
-        assert!(measured(61, 0).is_stale(0, INTERVAL));
-        assert!(measured(0, 0).is_stale(1, INTERVAL));
-        assert!(!measured(199, 10).is_stale(0, INTERVAL));
-        assert!(measured(201, 10).is_stale(0, INTERVAL));
-        assert!(measured(1201, 90).is_stale(0, INTERVAL));
+        assert!(!measured(59, 0).is_stale(0, For::Metrics));
+        assert!(measured(61, 0).is_stale(0, For::Metrics));
+        assert!(measured(0, 0).is_stale(1, For::Metrics));
+        assert!(!measured(199, 10).is_stale(0, For::Metrics));
+        assert!(measured(201, 10).is_stale(0, For::Metrics));
+        assert!(measured(1201, 90).is_stale(0, For::Metrics));
+    }
+
+    #[test]
+    fn what_stays_the_same_is_measured_less_often_but_for_a_limit() {
+        let measured = |ago: u64, same: u32| Measured {
+            attempt: 0,
+            ended: Instant::now().checked_sub(Duration::from_secs(ago)).unwrap(),
+            took: Duration::ZERO,
+            found: Found::Unknown,
+            same,
+        };
+        assert!(!measured(119, 1).is_stale(0, For::Metrics) && measured(121, 1).is_stale(0, For::Metrics));
+        for same in [2, 3, u32::MAX] {
+            assert!(!measured(239, same).is_stale(0, For::Metrics));
+            assert!(measured(241, same).is_stale(0, For::Metrics));
+            assert!(measured(10, same).is_stale(0, For::Limit));
+        }
     }
 
     #[test]
