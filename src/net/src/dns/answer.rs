@@ -9,7 +9,7 @@ use domain::base::iana::{Rcode, Rtype};
 pub(super) struct Answer {
     /// How it went.
     pub code: Code,
-    /// Of the server's own zones from beginning to end.
+    /// The name asked for is of the server's own zones; an alias may lead elsewhere.
     pub authoritative: bool,
     /// The records asked for, aliases first.
     pub records: Vec<Record>,

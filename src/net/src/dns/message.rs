@@ -93,6 +93,14 @@ fn question(message: Message<&[u8]>) -> Result<Query<'_>, OptRcode> {
     })
 }
 
+/// Whether a message has an OPT record, be it a good one or not.
+pub(super) fn speaks_edns(message: &Message<&[u8]>) -> bool {
+    let Ok(records) = message.additional() else {
+        return false;
+    };
+    records.flatten().any(|record| record.rtype() == Rtype::OPT)
+}
+
 /// The one OPT record of a message, if it has one.
 fn edns(message: &Message<&[u8]>) -> Result<Option<Edns>, OptRcode> {
     let mut found = None;

@@ -5,7 +5,7 @@ use domain::base::message_builder::PushError;
 use domain::base::{Message, MessageBuilder, StaticCompressor, ToName};
 
 use super::answer::Answer;
-use super::message::{Edns, Query};
+use super::message::{Edns, Query, speaks_edns};
 use super::record::Composed;
 
 /// The largest datagram that passes everywhere; the server takes and sends none beyond it.
@@ -43,7 +43,8 @@ pub(super) fn encode(query: &Query<'_>, answer: &Answer, transport: Transport) -
     }
 }
 
-/// The message that refuses a whole message; the question is not repeated, as it may be what is wrong.
+/// The message that refuses a whole message. It repeats the question where it can be read, as clients compare it, and
+/// speaks EDNS with whoever does: without it, a client takes the server for one that knows none (RFC 6891, 6.1.1).
 pub(super) fn refuse(message: &Message<&[u8]>, code: OptRcode) -> Vec<u8> {
     let mut builder = MessageBuilder::new_vec();
     let header = builder.header_mut();
@@ -53,9 +54,13 @@ pub(super) fn refuse(message: &Message<&[u8]>, code: OptRcode) -> Vec<u8> {
     header.set_rd(message.header().rd());
     header.set_ra(true);
     header.set_rcode(code.rcode());
+    let mut builder = builder.question();
+    if let Ok(question) = message.sole_question() {
+        let _ = builder.push(question);
+    }
     let mut builder = builder.additional();
-    if code.is_ext() {
-        // Its upper bits are in the OPT record, which a client that gets such a code speaks.
+    // Such a code has its upper bits in the OPT record.
+    if code.is_ext() || speaks_edns(message) {
         let _ = builder.opt(|opt| {
             opt.set_udp_payload_size(DATAGRAM_BYTES);
             opt.set_rcode(code);

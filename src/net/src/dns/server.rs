@@ -235,6 +235,8 @@ impl Server {
         };
         Answer {
             code,
+            // Of the first name (RFC 1035, 4.1.1), which is this server's own.
+            authoritative: true,
             records: aliases,
             ..Answer::default()
         }

@@ -227,6 +227,7 @@ async fn an_external_name_comes_with_what_others_say_of_it() {
         ]
     );
     assert_eq!(got.ttls[0], 5);
+    assert!(got.flags.contains("aa"), "the alias is of this server: {got:?}");
     let got = node.ask("gone.default.svc.cluster.local", Rtype::A).await;
     assert_eq!((got.code(), got.answer.len()), (Rcode::NXDOMAIN, 1));
     let got = node.ask(alias, Rtype::CNAME).await;

@@ -222,6 +222,18 @@ fn what_is_no_question_is_refused_in_the_protocols_words() {
     twice.extend(opt);
     twice[11] = 2;
     assert_eq!(code(&twice), OptRcode::FORMERR);
+    for refused in [&chaos, &bytes, &twice] {
+        assert_eq!(say(&dns, refused, Transport::Udp).question, WEB, "it is repeated");
+    }
+    assert!(!say(&dns, &chaos, Transport::Udp).edns);
+    let mut status = edns.bytes();
+    status[2] = 0x10;
+    for refused in [&bytes, &twice, &status] {
+        assert!(
+            say(&dns, refused, Transport::Udp).edns,
+            "EDNS is spoken with whoever does"
+        );
+    }
     let not_recursive = |bytes: &mut Vec<u8>| bytes[2] = 0;
     let mut outside = asked("www.example.com", Rtype::A).bytes();
     not_recursive(&mut outside);
