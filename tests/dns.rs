@@ -226,8 +226,8 @@ pub const ANYWHERE: [IpAddr; 2] = [
     IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xff, 0, 0, 0, 0, 0x77)),
 ];
 
-/// A DNS server that knows every name but those that begin with `absent` or are a cluster's, and lets 30 seconds of caching pass;
-/// ends when dropped.
+/// A DNS server that knows every name but those of one label, those with a label `absent` and a cluster's, and lets 30
+/// seconds of caching pass; names that begin with `four` have an IPv4 address alone. Ends when dropped.
 pub struct World {
     ending: Arc<AtomicBool>,
     asked: Arc<AtomicUsize>,
@@ -297,10 +297,12 @@ fn everywhere(question: &[u8]) -> Option<(String, Vec<u8>)> {
         [IpAddr::V4(v4), IpAddr::V6(v6)] => (v4.octets().to_vec(), v6.octets().to_vec()),
         _ => return None,
     };
-    let absent = name.starts_with("absent") || name.contains("cluster.local");
+    let absent = !name.contains('.')
+        || name.split('.').any(|label| label == "absent")
+        || name.contains("cluster.local");
     let data = match kind {
         1 if !absent => Some(v4),
-        28 if !absent => Some(v6),
+        28 if !absent && !name.starts_with("four.") => Some(v6),
         _ => None,
     };
     let mut reply = question.get(..2)?.to_vec();

@@ -1,13 +1,22 @@
-//! The image of the tests: Debian's static busybox, packed without any registry, once per target directory.
+//! The images of the tests, made of Debian's programs without any registry, once per target directory.
+
+mod rootfs;
 
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix::fcntl::{Flock, FlockArg};
 
+use rootfs::Rootfs;
+
 /// The reference under which [`busybox`] is imported.
 pub const BUSYBOX: &str = "busybox:test";
+/// The image of [`glibc`]: `dig`, `getent` and `lookup` with the GNU C library, which they load; and busybox.
+pub const GLIBC: &str = "resolver-glibc:test";
+/// The image of [`musl`]: `lookup` with the musl C library; and busybox.
+pub const MUSL: &str = "resolver-musl:test";
 
 /// The repository's folder.
 pub fn repository() -> PathBuf {
@@ -67,49 +76,48 @@ pub fn examples() -> [PathBuf; 2] {
 pub fn busybox() -> PathBuf {
     let (folder, _lock) = made_once();
     let archive = folder.join("busybox.tar");
-    if archive.exists() {
-        return archive;
+    if !archive.exists() {
+        Rootfs::with_busybox(&folder).pack(BUSYBOX, &archive);
     }
-    let rootfs = tempfile::tempdir_in(&folder).unwrap();
-    for name in ["bin", "etc", "tmp", "root"] {
-        std::fs::create_dir(rootfs.path().join(name)).unwrap();
-    }
-    let busybox = Path::new("/bin/busybox");
-    assert!(
-        busybox.exists(),
-        "/bin/busybox is missing: apt-get install busybox-static"
-    );
-    std::fs::copy(busybox, rootfs.path().join("bin/busybox")).unwrap();
-    let applets = Command::new(busybox).arg("--list").output().unwrap();
-    for applet in String::from_utf8(applets.stdout)
-        .unwrap()
-        .lines()
-        .filter(|applet| *applet != "busybox")
-    {
-        std::os::unix::fs::symlink("busybox", rootfs.path().join("bin").join(applet)).unwrap();
-    }
-    std::fs::write(
-        rootfs.path().join("etc/passwd"),
-        "root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n",
-    )
-    .unwrap();
-    std::fs::write(rootfs.path().join("etc/group"), "root:x:0:\nnogroup:x:65534:\n").unwrap();
-    let new = folder.join("busybox.tar.new");
-    let packed = Command::new(repository().join("packaging/demo/mkimage"))
-        .args([
-            BUSYBOX.as_ref(),
-            rootfs.path().as_os_str(),
-            new.as_os_str(),
-            "[]".as_ref(),
-            "[\"sh\"]".as_ref(),
-        ])
-        .output()
-        .unwrap();
-    assert!(
-        packed.status.success(),
-        "mkimage: {}",
-        String::from_utf8_lossy(&packed.stderr)
-    );
-    std::fs::rename(&new, &archive).unwrap();
     archive
+}
+
+/// An archive of [`GLIBC`].
+pub fn glibc() -> PathBuf {
+    let (folder, _lock) = made_once();
+    let archive = folder.join(format!("glibc-{:016x}.tar", lookup_version()));
+    if !archive.exists() {
+        let rootfs = Rootfs::with_busybox(&folder);
+        rootfs.program("/usr/bin/dig", "bind9-dnsutils");
+        // It has the C library's loader and its resolver too, which `lookup` uses.
+        rootfs.program("/usr/bin/getent", "libc-bin");
+        rootfs.compile("/usr/bin/gcc", "gcc", &lookup(), &[]);
+        rootfs.write("etc/nsswitch.conf", "hosts: files dns\n");
+        rootfs.pack(GLIBC, &archive);
+    }
+    archive
+}
+
+/// An archive of [`MUSL`].
+pub fn musl() -> PathBuf {
+    let (folder, _lock) = made_once();
+    let archive = folder.join(format!("musl-{:016x}.tar", lookup_version()));
+    if !archive.exists() {
+        let rootfs = Rootfs::with_busybox(&folder);
+        rootfs.compile("/usr/bin/musl-gcc", "musl-tools", &lookup(), &["-static"]);
+        rootfs.pack(MUSL, &archive);
+    }
+    archive
+}
+
+/// The program that asks the C library for names.
+fn lookup() -> PathBuf {
+    repository().join("tests/resolvers/lookup.c")
+}
+
+/// Another one for each text of the program, so that no image keeps an old one.
+fn lookup_version() -> u64 {
+    let mut hasher = DefaultHasher::new();
+    include_str!("resolvers/lookup.c").hash(&mut hasher);
+    hasher.finish()
 }

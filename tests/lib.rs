@@ -10,11 +10,13 @@
     reason = "a test ends where it finds a fault"
 )]
 
+pub mod dig;
 pub mod dns;
 pub mod http;
 pub mod images;
 pub mod leaks;
 pub mod manifest;
+pub mod named;
 pub mod network;
 pub mod node;
 pub mod process;

@@ -89,11 +89,18 @@ impl Node {
             std::fs::create_dir_all(node.root().join(folder)).unwrap();
         }
         node.configure("nodeName: test\n");
-        let archive = images::busybox();
-        std::fs::hard_link(&archive, node.path("var/lib/pinnace/bundles/busybox.tar"))
-            .or_else(|_| std::fs::copy(&archive, node.path("var/lib/pinnace/bundles/busybox.tar")).map(drop))
-            .unwrap();
+        node.give(&images::busybox());
         node
+    }
+
+    /// Lays an image's archive where the agent looks for it.
+    pub fn give(&self, archive: &Path) {
+        let place = self
+            .path("var/lib/pinnace/bundles")
+            .join(archive.file_name().unwrap());
+        std::fs::hard_link(archive, &place)
+            .or_else(|_| std::fs::copy(archive, &place).map(drop))
+            .unwrap();
     }
 
     /// A node whose agent is ready.

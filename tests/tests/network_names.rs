@@ -7,93 +7,14 @@
 )]
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pinnace_tests::dns::{self, ANYWHERE, Data, Kind, World};
-use pinnace_tests::network::{FAR, Host, Place, Site};
-use pinnace_tests::sample::{FOREVER, labelled, pod, service};
-use pinnace_tests::{Node, wait_for};
+use pinnace_tests::named::{Named, external, headless, member};
+use pinnace_tests::network::FAR;
+use pinnace_tests::sample::{FOREVER, pod, service};
+use pinnace_tests::wait_for;
 use serde_json::{Value, json};
-
-/// A node whose host asks the outside's server for names, with a pod `client`.
-struct Named {
-    site: Site,
-    host: Host,
-    node: Node,
-    client: Place,
-    server: IpAddr,
-}
-
-const CONFIG: &str = "nodeName: test\nserviceCIDR: 10.77.0.0/16,fd00:10:77::/112\nclusterDNS: [10.77.0.10]\n";
-
-impl Named {
-    fn new() -> Self {
-        let mut site = Site::new();
-        let host = site.host();
-        let mut node = Node::on(&host);
-        let resolv = node.path("resolv.conf");
-        std::fs::write(
-            &resolv,
-            format!("search example.org\nnameserver {}\noptions ndots:1\n", FAR[0]),
-        )
-        .unwrap();
-        node.configure(&format!("{CONFIG}resolvConf: {}\n", resolv.display()));
-        node.start();
-        node.lay("client.json", &pod("client", FOREVER).to_string());
-        let client = node.place("client");
-        Self {
-            site,
-            host,
-            node,
-            client,
-            server: "10.77.0.10".parse().unwrap(),
-        }
-    }
-
-    #[track_caller]
-    fn ask(&self, name: &str, kind: Kind) -> dns::Reply {
-        dns::ask(&self.client, self.server, name, kind).unwrap_or_else(|error| panic!("{name}: {error}"))
-    }
-
-    /// Asks until the name has as many answers.
-    #[track_caller]
-    fn wait(&self, name: &str, kind: Kind, answers: usize) -> dns::Reply {
-        let (mut last, begun) = (None, Instant::now());
-        while begun.elapsed() < Duration::from_secs(30) {
-            let reply = self.ask(name, kind);
-            if reply.code == 0 && reply.answers.len() == answers {
-                return reply;
-            }
-            last = Some(reply);
-        }
-        let endpoints = self.node.prints(&["get", "endpoints"]);
-        panic!(
-            "{name} {kind:?}: {last:?}\n{endpoints}\n{}",
-            self.node.agent_log()
-        );
-    }
-
-    fn end(self) {
-        let Self { mut node, client, .. } = self;
-        drop(client);
-        node.drain_and_find_nothing();
-    }
-}
-
-/// A pod that has a name of its own under the Service.
-fn member(name: &str, subdomain: &str) -> Value {
-    let mut pod = labelled(pod(name, FOREVER), "postgres");
-    pod["spec"]["hostname"] = json!(name);
-    pod["spec"]["subdomain"] = json!(subdomain);
-    pod
-}
-
-fn headless(name: &str, app: &str) -> Value {
-    let mut headless = service(name, app);
-    headless["spec"]["clusterIP"] = json!("None");
-    headless["spec"]["ports"] = json!([{"name": "sql", "port": 5432}]);
-    headless
-}
 
 #[test]
 fn a_headless_service_names_its_pods_and_each_of_them() {
@@ -178,13 +99,7 @@ fn a_service_has_its_address_its_ports_and_a_name_for_its_address() {
 fn an_external_name_leads_to_the_world() {
     let named = Named::new();
     let _world = World::start(&named.site.outside, FAR[0]);
-    let external = json!({
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "db"},
-        "spec": {"type": "ExternalName", "externalName": "db.example.net"},
-    });
-    named.node.lay("db.json", &external.to_string());
+    named.lay(&external("db", "db.example.net"));
     let reply = wait_for("the name", || {
         let reply = named.ask("db.default.svc.cluster.local", Kind::A);
         (reply.code == 0).then_some(reply)
