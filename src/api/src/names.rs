@@ -24,6 +24,12 @@ const QUALIFIED_PARTS: &str = "a valid label key must consist of alphanumeric ch
 const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', \
     '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or \
     '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+const CONFIG_KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. \
+    'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+const HEADER_NAME: &str = "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. \
+    'X-Header-Name', regex used for validation is '[-A-Za-z0-9]+')";
+const SYSCTL: &str = "must have at most 253 characters and match regex \
+    ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$";
 const ENV_NAME: &str =
     "a valid environment variable name must consist only of printable ASCII characters other than '='";
 
@@ -190,11 +196,50 @@ pub(crate) fn env_name(text: &str) -> Vec<String> {
     vec![ENV_NAME.to_owned()]
 }
 
+/// What is wrong with `text` as a key of a ConfigMap or Secret.
+pub(crate) fn config_key(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if text.len() > 253 {
+        wrong.push(too_long(253));
+    }
+    if text.is_empty()
+        || !text
+            .bytes()
+            .all(|byte| alphanumeric(byte) || b"-_.".contains(&byte))
+    {
+        wrong.push(CONFIG_KEY.to_owned());
+    }
+    match text {
+        "." => wrong.push("must not be '.'".to_owned()),
+        ".." => wrong.push("must not be '..'".to_owned()),
+        _ if text.starts_with("..") => wrong.push("must not start with '..'".to_owned()),
+        _ => {}
+    }
+    wrong
+}
+
+/// What is wrong with `text` as a header's name.
+pub(crate) fn header_name(text: &str) -> Vec<String> {
+    if !text.is_empty() && text.bytes().all(|byte| alphanumeric(byte) || byte == b'-') {
+        return Vec::new();
+    }
+    vec![HEADER_NAME.to_owned()]
+}
+
+/// What is wrong with `text` as a kernel parameter's name; its parts stand between dots or slashes.
+pub(crate) fn sysctl(text: &str) -> Vec<String> {
+    let is_part = |part: &str| framed(part, lower, |byte| b"-_".contains(&byte));
+    if text.len() <= 253 && text.split(['.', '/']).all(is_part) {
+        return Vec::new();
+    }
+    vec![SYSCTL.to_owned()]
+}
+
 #[cfg(test)]
 mod tests {
     use super::{
-        dns_1035_label, dns_label, dns_subdomain, env_name, label_value, port_name, qualified_name,
-        search_path,
+        config_key, dns_1035_label, dns_label, dns_subdomain, env_name, header_name, label_value, port_name,
+        qualified_name, search_path, sysctl,
     };
 
     #[test]
@@ -225,6 +270,15 @@ mod tests {
         assert_eq!(port_name("metrics"), Vec::<String>::new());
         assert_eq!(port_name("9100"), ["must contain at least one letter (a-z)"]);
         assert_eq!(port_name("a--b"), ["must not contain consecutive hyphens"]);
+        assert_eq!(config_key("tls.crt_2-A"), Vec::<String>::new());
+        assert!(config_key("a/b")[0].starts_with("a valid config key must consist"));
+        assert_eq!(config_key(".."), ["must not be '..'"]);
+        assert_eq!(config_key("..data"), ["must not start with '..'"]);
+        assert_eq!(header_name("X-Probe"), Vec::<String>::new());
+        assert!(header_name("X Probe")[0].starts_with("a valid HTTP header must consist"));
+        assert_eq!(sysctl("net/ipv4/ip_forward"), Vec::<String>::new());
+        assert_eq!(sysctl("kernel.shm_rmid_forced"), Vec::<String>::new());
+        assert!(sysctl("Kernel.Shm")[0].starts_with("must have at most 253 characters"));
         assert_eq!(env_name("MY.ENV-1"), Vec::<String>::new());
         assert!(env_name("A=B")[0].starts_with("a valid environment variable name"));
     }

@@ -171,6 +171,16 @@ impl<'d> Report<'d> {
         self.error(path, format!("Not found: {}", quote(value)));
     }
 
+    /// More items than a list may have.
+    pub(crate) fn too_many(&mut self, path: &Path<'_>, count: usize, most: usize) {
+        self.error(path, format!("Too many: {count}: must have at most {most} items"));
+    }
+
+    /// More bytes than a text or object may have.
+    pub(crate) fn too_long(&mut self, path: &Path<'_>, most: usize) {
+        self.error(path, format!("Too long: may not be more than {most} bytes"));
+    }
+
     pub(crate) fn forbidden(&mut self, path: &Path<'_>, detail: &str) {
         self.error(path, format!("Forbidden: {detail}"));
     }

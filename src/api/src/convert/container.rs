@@ -1,16 +1,17 @@
-//! Containers: image, command, ports.
+//! Containers, and those that run before them.
 
 use std::collections::HashSet;
 
 use k8s_openapi::api::core::v1;
 
+use super::ports::HostPorts;
 use super::volume::Volumes;
-use super::{address, environment, filled, mounts, required, resources, security, sound, within};
+use super::{
+    environment, filled, image, lifecycle, mounts, ports, probe, required, resources, restart, security,
+};
 use crate::ident::ContainerName;
 use crate::names;
-use crate::pod::{
-    Container, ContainerPort, Lifecycle, Probes, Protocol, PullPolicy, ResizePolicy, TerminationMessage,
-};
+use crate::pod::{Container, RestartPolicy};
 use crate::report::Report;
 use crate::tree::Path;
 
@@ -18,80 +19,118 @@ use crate::tree::Path;
 pub(super) struct Surroundings<'p> {
     pub(super) volumes: &'p Volumes,
     pub(super) host_network: bool,
+    /// The pod has no user namespace of its own.
+    pub(super) host_users: bool,
+    /// `os.name`, where the pod gives it.
+    pub(super) os: Option<&'p str>,
+    /// The pod's, where it is sound.
+    pub(super) restart_policy: Option<RestartPolicy>,
+    /// The pod's `terminationGracePeriodSeconds`, where it is sound.
+    pub(super) grace_period_seconds: Option<u32>,
 }
 
-/// All containers of a pod.
-pub(super) fn containers(
-    containers: &[v1::Container],
+/// Which of a pod's lists a container is in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Init,
+    Main,
+}
+
+const ONLY_OF_SIDECARS: &str = "may not be set for init containers without restartPolicy=Always";
+
+/// `initContainers` and `containers` of a pod.
+pub(super) fn all(
+    spec: &v1::PodSpec,
     pod: &Surroundings<'_>,
     path: &Path<'_>,
     report: &mut Report<'_>,
-) -> Vec<Container> {
-    if containers.is_empty() {
-        report.required(path, "");
+) -> (Vec<Container>, Vec<Container>) {
+    let mut names = HashSet::new();
+    let mut taken = HostPorts::new();
+    let main_path = path.field("containers");
+    if spec.containers.is_empty() {
+        report.required(&main_path, "");
     }
-    let mut seen = Seen::default();
-    let mut converted = Vec::new();
-    for (index, given) in containers.iter().enumerate() {
-        let path = path.index(index);
-        if !given.name.is_empty() && !seen.names.insert(given.name.clone()) {
-            report.duplicate(&path.field("name"), &given.name);
-        }
-        converted.extend(container(given, pod, &mut seen, &path, report));
+    let mut main = Vec::new();
+    for (index, given) in spec.containers.iter().enumerate() {
+        let path = main_path.index(index);
+        is_new(&given.name, &mut names, &path, report);
+        main.extend(container(given, Place::Main, pod, &mut taken, &path, report));
     }
-    converted
+    let init_path = path.field("initContainers");
+    let mut init = Vec::new();
+    for (index, given) in spec.init_containers.iter().flatten().enumerate() {
+        let path = init_path.index(index);
+        is_new(&given.name, &mut names, &path, report);
+        // Each runs by itself, so that two may have one port of the host.
+        let mut taken = HostPorts::new();
+        init.extend(container(given, Place::Init, pod, &mut taken, &path, report));
+    }
+    (init, main)
 }
 
-/// What must be unique in a pod.
-#[derive(Default)]
-struct Seen {
-    names: HashSet<String>,
-    host_ports: HashSet<String>,
+fn is_new(name: &str, names: &mut HashSet<String>, path: &Path<'_>, report: &mut Report<'_>) {
+    if !name.is_empty() && !names.insert(name.to_owned()) {
+        report.duplicate(&path.field("name"), name);
+    }
 }
 
 fn container(
     given: &v1::Container,
+    place: Place,
     pod: &Surroundings<'_>,
-    seen: &mut Seen,
+    taken: &mut HostPorts,
     path: &Path<'_>,
     report: &mut Report<'_>,
 ) -> Option<Container> {
     let name = required(&given.name, names::dns_label, &path.field("name"), report);
-    let image = image(
+    let image = image::reference(
         given.image.as_deref().unwrap_or_default(),
         &path.field("image"),
         report,
     );
-    let pull_path = path.field("imagePullPolicy");
-    let policy = pull_policy(
+    let policy = image::pull_policy(
         filled(&given.image_pull_policy),
         image.unwrap_or_default(),
-        &pull_path,
+        &path.field("imagePullPolicy"),
         report,
     );
     let env = environment::variables(given.env.as_deref(), &path.field("env"), report);
-    let ports = ports(
+    let env_from = environment::sources(given.env_from.as_deref(), &path.field("envFrom"), report);
+    let ports_path = path.field("ports");
+    let ports = ports::ports(
         given.ports.as_deref(),
         pod.host_network,
-        seen,
-        &path.field("ports"),
+        taken,
+        &ports_path,
         report,
     );
     let limits = resources::resources(given.resources.as_ref(), &path.field("resources"), report);
+    let security_path = path.field("securityContext");
     let security = security::container(
         given.security_context.as_ref(),
-        &path.field("securityContext"),
+        pod.host_users,
+        &security_path,
         report,
     );
-    let mounts_path = path.field("volumeMounts");
-    let privileged = security.privileged;
     let volume_mounts = mounts::mounts(
         given.volume_mounts.as_deref(),
         pod.volumes,
-        privileged,
-        &mounts_path,
+        security.privileged,
+        &path.field("volumeMounts"),
         report,
     );
+    let restart_policy = restart::policy(given, path, report);
+    let restart_rules = restart::rules(given, path, report);
+    if place == Place::Init && restart_policy != Some(RestartPolicy::Always) {
+        only_of_sidecars(given, path, report);
+    }
+    let probes = probe::probes(given, path, report);
+    let lifecycle = lifecycle::lifecycle(given.lifecycle.as_ref(), pod, &path.field("lifecycle"), report);
+    let termination_message = lifecycle::termination_message(given, path, report);
+    let resize_path = path.field("resizePolicy");
+    let resize = given.resize_policy.as_deref();
+    let resize_policy = restart::resize_policy(resize, pod.restart_policy, &resize_path, report);
     Some(Container {
         name: ContainerName::new(name?).ok()?,
         image: image?.to_owned(),
@@ -99,159 +138,33 @@ fn container(
         command: given.command.clone().unwrap_or_default(),
         args: given.args.clone().unwrap_or_default(),
         env,
-        env_from: Vec::new(),
+        env_from,
         working_dir: filled(&given.working_dir).map(str::to_owned),
         ports,
         resources: limits,
         volume_mounts,
         security,
-        probes: Probes::default(),
-        lifecycle: Lifecycle::default(),
-        termination_message: TerminationMessage::default(),
-        restart_policy: None,
-        restart_rules: Vec::new(),
-        resize_policy: ResizePolicy::default(),
+        probes,
+        lifecycle,
+        termination_message,
+        restart_policy,
+        restart_rules,
+        resize_policy,
         stdin: given.stdin.unwrap_or(false),
         stdin_once: given.stdin_once.unwrap_or(false),
         tty: given.tty.unwrap_or(false),
     })
 }
 
-fn image<'i>(image: &'i str, path: &Path<'_>, report: &mut Report<'_>) -> Option<&'i str> {
-    if image.is_empty() {
-        report.required(path, "");
-        return None;
-    }
-    if image.trim() != image {
-        report.invalid(path, image, "must not have leading or trailing whitespace");
-        return None;
-    }
-    Some(image)
-}
-
-fn pull_policy(
-    text: Option<&str>,
-    image: &str,
-    path: &Path<'_>,
-    report: &mut Report<'_>,
-) -> Option<PullPolicy> {
-    match text {
-        Some("Always") => Some(PullPolicy::Always),
-        Some("IfNotPresent") => Some(PullPolicy::IfNotPresent),
-        Some("Never") => Some(PullPolicy::Never),
-        None => Some(default_pull_policy(image)),
-        Some(other) => {
-            report.unsupported(path, other, &["Always", "IfNotPresent", "Never"]);
-            None
-        }
-    }
-}
-
-/// The policy of a container that names none.
-pub(crate) fn default_pull_policy(image: &str) -> PullPolicy {
-    if has_latest_tag(image) {
-        PullPolicy::Always
-    } else {
-        PullPolicy::IfNotPresent
-    }
-}
-
-/// Whether the image is named by the tag `latest`, which is also the tag of one that names neither a tag nor
-/// a digest.
-fn has_latest_tag(image: &str) -> bool {
-    let (name, digest) = image
-        .split_once('@')
-        .map_or((image, None), |(name, digest)| (name, Some(digest)));
-    let last = name.rsplit('/').next().unwrap_or(name);
-    match last.split_once(':') {
-        Some((_, tag)) => tag == "latest",
-        None => digest.is_none(),
-    }
-}
-
-fn ports(
-    given: Option<&[v1::ContainerPort]>,
-    host_network: bool,
-    seen: &mut Seen,
-    path: &Path<'_>,
-    report: &mut Report<'_>,
-) -> Vec<ContainerPort> {
-    let mut names_seen = HashSet::new();
-    let mut converted = Vec::new();
-    for (index, given) in given.unwrap_or_default().iter().enumerate() {
-        let path = path.index(index);
-        let name = filled(&given.name);
-        if let Some(name) = name
-            && sound(name, &names::port_name(name), &path.field("name"), report)
-            && !names_seen.insert(name)
-        {
-            report.duplicate(&path.field("name"), name);
-        }
-        let Some(port) = port(given, host_network, &path, report) else {
-            continue;
-        };
-        if let Some(host_port) = port.host_port {
-            let address = filled(&given.host_ip).unwrap_or_default();
-            let protocol = filled(&given.protocol).unwrap_or("TCP");
-            let socket = format!("{protocol}/{address}/{host_port}");
-            if !seen.host_ports.insert(socket.clone()) {
-                report.duplicate(&path.field("hostPort"), &socket);
-            }
-        }
-        converted.push(port);
-    }
-    converted
-}
-
-fn port(
-    given: &v1::ContainerPort,
-    host_network: bool,
-    path: &Path<'_>,
-    report: &mut Report<'_>,
-) -> Option<ContainerPort> {
-    let container_path = path.field("containerPort");
-    let number = |number: i32, path: &Path<'_>, report: &mut Report<'_>| -> Option<u16> {
-        within(number.into(), 1, u16::MAX.into(), path, report)
-    };
-    let container_port = if given.container_port == 0 {
-        report.required(&container_path, "");
-        None
-    } else {
-        number(given.container_port, &container_path, report)
-    };
-    let given_host_port = given.host_port.filter(|port| *port != 0);
-    let host_port = given_host_port.and_then(|port| number(port, &path.field("hostPort"), report));
-    if host_network && host_port.is_some_and(|port| Some(port) != container_port) {
-        let port = given.container_port;
-        report.invalid_value(
-            &container_path,
-            port,
-            "must match `hostPort` when `hostNetwork` is true",
-        );
-    }
-    let host_ip = match filled(&given.host_ip) {
-        None => None,
-        Some(text) => address::ip(text, &path.field("hostIP"), report),
-    };
-    let protocol = protocol(filled(&given.protocol), &path.field("protocol"), report);
-    Some(ContainerPort {
-        name: filled(&given.name).map(str::to_owned),
-        container_port: container_port?,
-        host_port: if host_network { container_port } else { host_port },
-        host_ip,
-        protocol: protocol?,
-    })
-}
-
-/// A port's transport, TCP where none is named.
-pub(super) fn protocol(text: Option<&str>, path: &Path<'_>, report: &mut Report<'_>) -> Option<Protocol> {
-    match text {
-        None | Some("TCP") => Some(Protocol::Tcp),
-        Some("UDP") => Some(Protocol::Udp),
-        Some("SCTP") => Some(Protocol::Sctp),
-        Some(other) => {
-            report.unsupported(path, other, &["SCTP", "TCP", "UDP"]);
-            None
-        }
+/// An init container that ends has no use for what watches over one that goes on.
+fn only_of_sidecars(given: &v1::Container, path: &Path<'_>, report: &mut Report<'_>) {
+    let fields = [
+        ("lifecycle", given.lifecycle.is_some()),
+        ("livenessProbe", given.liveness_probe.is_some()),
+        ("readinessProbe", given.readiness_probe.is_some()),
+        ("startupProbe", given.startup_probe.is_some()),
+    ];
+    for (field, _) in fields.iter().filter(|(_, is_given)| *is_given) {
+        report.forbidden(&path.field(field), ONLY_OF_SIDECARS);
     }
 }

@@ -8,21 +8,29 @@ mod address;
 mod container;
 mod daemonset;
 mod dns;
+mod downward;
 mod environment;
+mod handler;
+mod image;
+mod lifecycle;
 mod meta;
 mod mounts;
 mod namespace;
 mod network_policy;
 mod pod;
+mod ports;
+mod probe;
 mod resources;
+mod restart;
 mod scheduling;
 mod security;
 mod selector;
 mod service;
+mod signal;
 mod volume;
 
-pub(crate) use container::default_pull_policy;
 pub(crate) use daemonset::daemon_set;
+pub(crate) use image::default_pull_policy;
 pub(crate) use meta::key_of;
 pub(crate) use namespace::namespace;
 pub(crate) use network_policy::network_policy;
@@ -77,3 +85,6 @@ fn within<T: TryFrom<i64>>(
 fn filled(text: &Option<String>) -> Option<&str> {
     text.as_deref().filter(|text| !text.is_empty())
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,8 @@ use crate::pod::{MountPropagation, RecursiveReadOnly, SubPath, VolumeMount};
 use crate::report::Report;
 use crate::tree::Path;
 
+const RECURSIVE: [&str; 3] = ["Disabled", "Enabled", "IfPossible"];
+
 const PROPAGATIONS: [&str; 3] = ["Bidirectional", "HostToContainer", "None"];
 
 /// All mounts of a container, each of one of the pod's `volumes`.
@@ -32,7 +34,8 @@ pub(super) fn mounts(
         {
             report.invalid(&path.field("mountPath"), &given.mount_path, "must be unique");
         }
-        let sub_path = filled(&given.sub_path).map(|sub| sub_path(sub, &path.field("subPath"), report));
+        let sub_path = sub_path(given, &path, report);
+        let recursive_read_only = recursive_read_only(given, &path.field("recursiveReadOnly"), report);
         let propagation_path = path.field("mountPropagation");
         let propagation = propagation(
             filled(&given.mount_propagation),
@@ -42,13 +45,12 @@ pub(super) fn mounts(
         );
         if let (Some(volume), Some(mount_path)) = (volume, mount_path) {
             let read_only = given.read_only.unwrap_or(false);
-            let sub_path = sub_path.flatten().map(SubPath::Plain);
             converted.push(VolumeMount {
                 volume,
                 mount_path,
                 sub_path,
                 read_only,
-                recursive_read_only: RecursiveReadOnly::Disabled,
+                recursive_read_only,
                 propagation,
             });
         }
@@ -86,7 +88,25 @@ fn mount_path(text: &str, path: &Path<'_>, report: &mut Report<'_>) -> Option<St
     })
 }
 
-fn sub_path(text: &str, path: &Path<'_>, report: &mut Report<'_>) -> Option<String> {
+/// `subPath` or `subPathExpr`, not both.
+fn sub_path(given: &v1::VolumeMount, path: &Path<'_>, report: &mut Report<'_>) -> Option<SubPath> {
+    let expression_path = path.field("subPathExpr");
+    let plain = filled(&given.sub_path);
+    let expression = filled(&given.sub_path_expr);
+    if let (Some(_), Some(text)) = (plain, expression) {
+        report.invalid(
+            &expression_path,
+            text,
+            "subPathExpr and subPath are mutually exclusive",
+        );
+    }
+    let plain = plain.and_then(|text| descending(text, &path.field("subPath"), report));
+    let expression = expression.and_then(|text| descending(text, &expression_path, report));
+    plain.map(SubPath::Plain).or(expression.map(SubPath::Expression))
+}
+
+/// A path that leads down.
+fn descending(text: &str, path: &Path<'_>, report: &mut Report<'_>) -> Option<String> {
     let why = if text.starts_with('/') {
         "must be a relative path"
     } else if text.split('/').any(|part| part == "..") {
@@ -98,6 +118,31 @@ fn sub_path(text: &str, path: &Path<'_>, report: &mut Report<'_>) -> Option<Stri
     };
     report.invalid(path, text, why);
     None
+}
+
+/// Only of what is read-only anyway, and takes part in no propagation.
+fn recursive_read_only(
+    given: &v1::VolumeMount,
+    path: &Path<'_>,
+    report: &mut Report<'_>,
+) -> RecursiveReadOnly {
+    let asked = match filled(&given.recursive_read_only) {
+        None | Some("Disabled") => return RecursiveReadOnly::Disabled,
+        Some("IfPossible") => RecursiveReadOnly::IfPossible,
+        Some("Enabled") => RecursiveReadOnly::Enabled,
+        Some(other) => {
+            report.unsupported(path, other, &RECURSIVE);
+            return RecursiveReadOnly::Disabled;
+        }
+    };
+    if given.read_only != Some(true) {
+        report.forbidden(path, "may only be specified when readOnly is true");
+    }
+    if filled(&given.mount_propagation).is_some_and(|mode| mode != "None") {
+        let why = "may only be specified when mountPropagation is None or not specified";
+        report.forbidden(path, why);
+    }
+    asked
 }
 
 fn propagation(

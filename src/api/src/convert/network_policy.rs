@@ -4,7 +4,7 @@ use k8s_openapi::api::networking::v1;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector as Given;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{address, container, filled, meta, selector, sound, within};
+use super::{address, filled, meta, ports, selector, sound, within};
 use crate::cidr::Cidr;
 use crate::document::Document;
 use crate::label_selector::LabelSelector;
@@ -94,7 +94,7 @@ fn rule((peers, ports): Sides<'_>, side: &str, path: &Path<'_>, report: &mut Rep
 }
 
 fn port(given: &v1::NetworkPolicyPort, path: &Path<'_>, report: &mut Report<'_>) -> Option<PolicyPort> {
-    let protocol = container::protocol(filled(&given.protocol), &path.field("protocol"), report);
+    let protocol = ports::protocol(filled(&given.protocol), &path.field("protocol"), report);
     let (port_path, end_path) = (path.field("port"), path.field("endPort"));
     let refuse_end = |why: &str, report: &mut Report<'_>| {
         if let Some(end) = given.end_port {

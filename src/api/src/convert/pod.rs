@@ -2,11 +2,13 @@
 
 use k8s_openapi::api::core::v1;
 
-use super::{container, dns, filled, meta, required, scheduling, security, volume};
+use super::{
+    container, dns, filled, meta, required, resources, restart, scheduling, security, volume, within,
+};
 use crate::document::Document;
 use crate::ident::NodeName;
 use crate::names;
-use crate::pod::{Pod, PodSpec, ResourceList, RestartPolicy};
+use crate::pod::{Pod, PodSpec, RestartPolicy};
 use crate::report::Report;
 use crate::tree::Path;
 
@@ -28,79 +30,58 @@ pub(super) fn spec(spec: Option<&v1::PodSpec>, path: &Path<'_>, report: &mut Rep
     let absent = v1::PodSpec::default();
     let spec = spec.unwrap_or(&absent);
     let volumes = volume::volumes(spec.volumes.as_deref(), &path.field("volumes"), report);
-    let host_network = spec.host_network.unwrap_or(false);
-    let containers = container::containers(
-        &spec.containers,
-        &container::Surroundings {
-            volumes: &volumes,
-            host_network,
-        },
-        &path.field("containers"),
-        report,
-    );
+    let restart_policy = match filled(&spec.restart_policy) {
+        None => Some(RestartPolicy::Always),
+        Some(text) => restart::named(text, &path.field("restartPolicy"), report),
+    };
+    let times = times(spec, path, report);
+    let os = os(spec.os.as_ref(), &path.field("os"), report);
+    let host_users = spec.host_users.unwrap_or(true);
+    let surroundings = container::Surroundings {
+        volumes: &volumes,
+        host_network: spec.host_network.unwrap_or(false),
+        host_users,
+        os: os.as_deref(),
+        restart_policy,
+        grace_period_seconds: times.grace_period_seconds,
+    };
+    let (init_containers, containers) = container::all(spec, &surroundings, path, report);
     security::check_non_root(spec, path, report);
-    let restart_policy = restart_policy(filled(&spec.restart_policy), &path.field("restartPolicy"), report);
-    let grace_path = path.field("terminationGracePeriodSeconds");
-    let termination_grace_period_seconds = match spec.termination_grace_period_seconds {
-        None => Some(DEFAULT_GRACE_PERIOD_SECONDS),
-        Some(seconds) => grace_period(seconds, &grace_path, report),
-    };
-    let node_name = filled(&spec.node_name)
-        .and_then(|name| required(name, names::dns_subdomain, &path.field("nodeName"), report))
-        .and_then(|name| NodeName::new(name).ok());
-    let mut label = |name: &Option<String>, field: &str| {
-        filled(name)
-            .and_then(|name| required(name, names::dns_label, &path.field(field), report))
-            .map(str::to_owned)
-    };
-    let hostname = label(&spec.hostname, "hostname");
-    let subdomain = label(&spec.subdomain, "subdomain");
+    check_namespaces(spec, path, report);
+    let names = names(spec, path, report);
     let resolver = dns::resolver(spec, path, report);
     let aliases = spec.host_aliases.as_deref();
     let host_aliases = dns::host_aliases(aliases, &path.field("hostAliases"), report);
     let node_selector = meta::labels(spec.node_selector.as_ref(), &path.field("nodeSelector"), report);
+    let affinity_path = path.field("affinity");
     let required_node_affinity =
-        scheduling::required_affinity(spec.affinity.as_ref(), &path.field("affinity"), report);
-    let tolerations =
-        scheduling::tolerations(spec.tolerations.as_deref(), &path.field("tolerations"), report);
-    let os = os(spec.os.as_ref(), &path.field("os"), report);
-    let security = security::pod(
-        spec.security_context.as_ref(),
-        &path.field("securityContext"),
-        report,
-    );
-    let account = filled(&spec.service_account_name).or(filled(&spec.service_account));
-    let service_account_name = account.and_then(|name| {
-        required(
-            name,
-            names::dns_subdomain,
-            &path.field("serviceAccountName"),
-            report,
-        )
-    });
+        scheduling::required_affinity(spec.affinity.as_ref(), &affinity_path, report);
+    let tolerations_path = path.field("tolerations");
+    let tolerations = scheduling::tolerations(spec.tolerations.as_deref(), &tolerations_path, report);
+    let security = security::pod(spec, &path.field("securityContext"), report);
     Some(PodSpec {
-        init_containers: Vec::new(),
+        init_containers,
         containers,
         volumes: volumes.sound,
         restart_policy: restart_policy?,
-        termination_grace_period_seconds: termination_grace_period_seconds?,
-        active_deadline_seconds: None,
-        readiness_gates: Vec::new(),
-        node_name,
+        termination_grace_period_seconds: times.grace_period_seconds?,
+        active_deadline_seconds: times.active_deadline_seconds,
+        readiness_gates: readiness_gates(spec, &path.field("readinessGates"), report),
+        node_name: names.node,
         node_selector,
         required_node_affinity,
         tolerations,
-        host_network,
+        host_network: spec.host_network.unwrap_or(false),
         host_pid: spec.host_pid.unwrap_or(false),
         host_ipc: spec.host_ipc.unwrap_or(false),
-        share_process_namespace: false,
-        host_users: true,
-        runtime_class_name: None,
-        priority_class_name: filled(&spec.priority_class_name).map(str::to_owned),
+        share_process_namespace: spec.share_process_namespace.unwrap_or(false),
+        host_users,
+        runtime_class_name: names.runtime_class,
+        priority_class_name: names.priority_class,
         priority: spec.priority,
-        overhead: ResourceList::default(),
-        hostname,
-        subdomain,
+        overhead: resources::overhead(spec.overhead.as_ref(), &path.field("overhead"), report),
+        hostname: names.host,
+        subdomain: names.subdomain,
         set_hostname_as_fqdn: spec.set_hostname_as_fqdn.unwrap_or(false),
         host_aliases,
         dns_policy: resolver.policy?,
@@ -108,28 +89,95 @@ pub(super) fn spec(spec: Option<&v1::PodSpec>, path: &Path<'_>, report: &mut Rep
         enable_service_links: spec.enable_service_links.unwrap_or(true),
         os,
         security,
-        service_account_name: service_account_name.map(str::to_owned),
+        service_account_name: names.service_account,
     })
 }
 
-fn restart_policy(text: Option<&str>, path: &Path<'_>, report: &mut Report<'_>) -> Option<RestartPolicy> {
-    match text {
-        None | Some("Always") => Some(RestartPolicy::Always),
-        Some("OnFailure") => Some(RestartPolicy::OnFailure),
-        Some("Never") => Some(RestartPolicy::Never),
-        Some(other) => {
-            report.unsupported(path, other, &["Always", "Never", "OnFailure"]);
+struct Times {
+    grace_period_seconds: Option<u32>,
+    active_deadline_seconds: Option<u64>,
+}
+
+fn times(spec: &v1::PodSpec, path: &Path<'_>, report: &mut Report<'_>) -> Times {
+    let grace_path = path.field("terminationGracePeriodSeconds");
+    let grace_period_seconds = match spec.termination_grace_period_seconds {
+        None => Some(DEFAULT_GRACE_PERIOD_SECONDS),
+        Some(seconds) if seconds < 0 => {
+            report.invalid_value(&grace_path, seconds, "must be greater than or equal to 0");
             None
         }
+        Some(seconds) => within(seconds, 0, i64::from(u32::MAX), &grace_path, report),
+    };
+    let deadline_path = path.field("activeDeadlineSeconds");
+    let deadline = spec.active_deadline_seconds;
+    Times {
+        grace_period_seconds,
+        active_deadline_seconds: deadline
+            .and_then(|seconds| within(seconds, 1, i32::MAX.into(), &deadline_path, report)),
     }
 }
 
-fn grace_period(seconds: i64, path: &Path<'_>, report: &mut Report<'_>) -> Option<u32> {
-    if seconds < 0 {
-        report.invalid_value(path, seconds, "must be greater than or equal to 0");
-        return None;
+/// What the spec names, each name checked; `None` where it is absent or wrong.
+struct Names {
+    node: Option<NodeName>,
+    host: Option<String>,
+    subdomain: Option<String>,
+    runtime_class: Option<String>,
+    priority_class: Option<String>,
+    service_account: Option<String>,
+}
+
+fn names(spec: &v1::PodSpec, path: &Path<'_>, report: &mut Report<'_>) -> Names {
+    let mut checked = |name: Option<&str>, rule: fn(&str) -> Vec<String>, field: &str| {
+        required(name?, rule, &path.field(field), report).map(str::to_owned)
+    };
+    let account = filled(&spec.service_account_name).or(filled(&spec.service_account));
+    let node = checked(filled(&spec.node_name), names::dns_subdomain, "nodeName");
+    Names {
+        node: node.and_then(|name| NodeName::new(name).ok()),
+        host: checked(filled(&spec.hostname), names::dns_label, "hostname"),
+        subdomain: checked(filled(&spec.subdomain), names::dns_label, "subdomain"),
+        runtime_class: checked(
+            filled(&spec.runtime_class_name),
+            names::dns_subdomain,
+            "runtimeClassName",
+        ),
+        priority_class: checked(
+            filled(&spec.priority_class_name),
+            names::dns_subdomain,
+            "priorityClassName",
+        ),
+        service_account: checked(account, names::dns_subdomain, "serviceAccountName"),
     }
-    super::within(seconds, 0, i64::from(u32::MAX), path, report)
+}
+
+/// Which of the host's namespaces go with which of the pod's own.
+fn check_namespaces(spec: &v1::PodSpec, path: &Path<'_>, report: &mut Report<'_>) {
+    if spec.share_process_namespace == Some(true) && spec.host_pid == Some(true) {
+        let why = "ShareProcessNamespace and HostPID cannot both be enabled";
+        report.invalid_value(&path.field("shareProcessNamespace"), true, why);
+    }
+    if spec.host_users != Some(false) {
+        return;
+    }
+    let shared = [
+        ("hostNetwork", spec.host_network),
+        ("hostPID", spec.host_pid),
+        ("hostIPC", spec.host_ipc),
+    ];
+    for (field, _) in shared.iter().filter(|(_, given)| *given == Some(true)) {
+        report.forbidden(&path.field(field), "when `pod.Spec.HostUsers` is false");
+    }
+}
+
+fn readiness_gates(spec: &v1::PodSpec, path: &Path<'_>, report: &mut Report<'_>) -> Vec<String> {
+    let mut gates = Vec::new();
+    for (index, gate) in spec.readiness_gates.iter().flatten().enumerate() {
+        let item_path = path.index(index);
+        let path = item_path.field("conditionType");
+        gates.extend(required(&gate.condition_type, names::qualified_name, &path, report).map(str::to_owned));
+    }
+    gates
 }
 
 fn os(os: Option<&v1::PodOS>, path: &Path<'_>, report: &mut Report<'_>) -> Option<String> {

@@ -41,6 +41,12 @@ pub(super) fn resources(
     }
 }
 
+/// What a pod takes beside its containers.
+pub(super) fn overhead(given: Option<&Texts>, path: &Path<'_>, report: &mut Report<'_>) -> ResourceList {
+    let amounts = amounts(given, path, report);
+    list(&amounts, path, report)
+}
+
 /// The amounts that could be read.
 fn amounts<'t>(given: Option<&'t Texts>, path: &Path<'_>, report: &mut Report<'_>) -> Amounts<'t> {
     let mut amounts = Amounts::new();

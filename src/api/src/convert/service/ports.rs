@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::Type;
-use crate::convert::{container, filled, required, sound, within};
+use crate::convert::{filled, required, sound, within};
 use crate::names;
 use crate::pod::Protocol;
 use crate::report::Report;
@@ -61,7 +61,7 @@ fn port(
         report.duplicate(&name_path, name);
     }
     let port = within(i64::from(given.port), 1, 65_535, &path.field("port"), report);
-    let protocol = container::protocol(filled(&given.protocol), &path.field("protocol"), report);
+    let protocol = crate::convert::ports::protocol(filled(&given.protocol), &path.field("protocol"), report);
     let target = target(
         given.target_port.as_ref(),
         port,

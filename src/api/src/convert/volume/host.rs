@@ -1,13 +1,9 @@
-//! Volumes.
-
-use std::collections::HashSet;
+//! Volumes of the host: its own paths, and empty directories.
 
 use k8s_openapi::api::core::v1;
 
-use super::{filled, required, resources};
-use crate::ident::ContainerName;
-use crate::names;
-use crate::pod::{HostPathType, Volume, VolumeSource};
+use crate::convert::{filled, resources};
+use crate::pod::{HostPathType, VolumeSource};
 use crate::report::Report;
 use crate::tree::Path;
 
@@ -22,54 +18,8 @@ const HOST_PATH_TYPES: [&str; 8] = [
     "Socket",
 ];
 
-/// A pod's volumes.
-pub(super) struct Volumes {
-    /// Those that nothing is wrong with.
-    pub(super) sound: Vec<Volume>,
-    /// All names that a mount may refer to.
-    pub(super) names: HashSet<String>,
-}
-
-/// All volumes of a pod.
-pub(super) fn volumes(given: Option<&[v1::Volume]>, path: &Path<'_>, report: &mut Report<'_>) -> Volumes {
-    let mut volumes = Volumes {
-        sound: Vec::new(),
-        names: HashSet::new(),
-    };
-    for (index, given) in given.unwrap_or_default().iter().enumerate() {
-        let path = path.index(index);
-        let name = required(&given.name, names::dns_label, &path.field("name"), report);
-        if let Some(name) = name
-            && !volumes.names.insert(name.to_owned())
-        {
-            report.duplicate(&path.field("name"), name);
-        }
-        let source = source(given, &path, report);
-        if let (Some(name), Some(source)) = (name.and_then(|name| ContainerName::new(name).ok()), source) {
-            volumes.sound.push(Volume { name, source });
-        }
-    }
-    volumes
-}
-
-/// The volume's source. One without any is an empty directory; other kinds were reported as not supported
-/// when the fields were looked up.
-fn source(given: &v1::Volume, path: &Path<'_>, report: &mut Report<'_>) -> Option<VolumeSource> {
-    match (&given.host_path, &given.empty_dir) {
-        (Some(_), Some(_)) => {
-            report.forbidden(&path.field("hostPath"), "may not specify more than 1 volume type");
-            None
-        }
-        (Some(host_path), None) => self::host_path(host_path, &path.field("hostPath"), report),
-        (None, Some(empty_dir)) => self::empty_dir(empty_dir, &path.field("emptyDir"), report),
-        (None, None) => Some(VolumeSource::EmptyDir {
-            memory: false,
-            size_limit: None,
-        }),
-    }
-}
-
-fn host_path(
+/// A path of the host.
+pub(super) fn host_path(
     given: &v1::HostPathVolumeSource,
     path: &Path<'_>,
     report: &mut Report<'_>,
@@ -111,7 +61,8 @@ fn host_path(
     })
 }
 
-fn empty_dir(
+/// An empty directory.
+pub(super) fn empty_dir(
     given: &v1::EmptyDirVolumeSource,
     path: &Path<'_>,
     report: &mut Report<'_>,
