@@ -8,7 +8,7 @@
 //!
 //! Invariants: at most one collection runs, on a thread that does nothing else and lives as long as the
 //! exporter; those who come meanwhile share its result; how many may wait is bounded, and one that no longer
-//! waits takes no place. After a collection the thread rests for as long as it was on a CPU, so that
+//! waits takes no place. After a collection the next one begins no earlier than the thread was on a CPU for, so that
 //! scrapers never slow the pods down: however many ask however often, they get at most half of one CPU.
 //! (A low priority would not do it: it counts among the tasks of one cgroup, and pods have others.)
 
@@ -152,7 +152,10 @@ impl Exporter {
 
 /// The thread's whole life.
 fn fly(parts: &mut Parts, desk: &Mutex<Desk>, orders: &Receiver<()>) {
+    let mut rested = Instant::now();
     for () in orders {
+        // An order that comes late finds the thread rested: most do, and nothing wakes it for its rest's end.
+        std::thread::sleep(rested.saturating_duration_since(Instant::now()));
         let before = thread_cpu();
         // A collector that panics is left in some state of its own, but in none that is unsafe: each begins
         // with what it reads.
@@ -169,7 +172,7 @@ fn fly(parts: &mut Parts, desk: &Mutex<Desk>, orders: &Receiver<()>) {
             }
         }
         let took = thread_cpu().saturating_sub(before);
-        std::thread::sleep((took * REST_FACTOR).min(LONGEST_REST));
+        rested = Instant::now() + (took * REST_FACTOR).min(LONGEST_REST);
     }
 }
 

@@ -8,26 +8,36 @@ use procfs::{CurrentSI, FromRead, KernelStats, ProcError};
 use rustix::process::{Resource, getrlimit};
 
 use crate::encode::{Encoder, Kind, Value};
+use crate::host::Host;
+use crate::reader::Reader;
 
-const STAT: &str = "/proc/self/stat";
+const STAT: &str = "self/stat";
 const FDS: &str = "/proc/self/fd";
 
 /// Reads this process; its start is worked out once.
 pub(crate) struct OwnProcess {
+    /// Of this process' own `/proc`, wherever the host's is.
+    reader: Reader,
     start_seconds: Option<f64>,
 }
 
 impl OwnProcess {
     pub(crate) fn new() -> Self {
         Self {
+            reader: Reader::new(Host::default()),
             start_seconds: start().ok(),
         }
     }
 
     /// Writes the families; where `/proc` hides something, the rest is still told.
     pub(crate) fn collect(&self, out: &mut Encoder) {
-        if let Err(error) = collect_stat(out) {
-            tracing::debug!(%error, "read the agent's own process");
+        match self.reader.proc_text(STAT) {
+            Ok(text) => {
+                if let Err(error) = collect_stat(&text, out) {
+                    tracing::debug!(%error, "read the agent's own process");
+                }
+            }
+            Err(error) => tracing::debug!(%error, "read the agent's own process"),
         }
         match open_fds() {
             Ok(fds) => out.single(
@@ -57,8 +67,8 @@ impl OwnProcess {
     }
 }
 
-fn collect_stat(out: &mut Encoder) -> Result<(), ProcError> {
-    let stat = Stat::from_file(STAT)?;
+fn collect_stat(text: &str, out: &mut Encoder) -> Result<(), ProcError> {
+    let stat = Stat::from_read(text.as_bytes())?;
     let cpu = (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64;
     let threads = u64::try_from(stat.num_threads).unwrap_or_default();
     let families: [(&str, Kind, &str, Value); 4] = [

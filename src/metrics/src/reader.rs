@@ -96,6 +96,19 @@ impl Reader {
 
     /// The text of a file of `/proc`, which is held open from then on.
     pub(crate) fn proc_text(&self, name: &'static str) -> Result<Text<'_>, CollectError> {
+        self.held_text(name, || self.proc(name))
+    }
+
+    /// The same of a file of `/sys` that no device takes with it.
+    pub(crate) fn sys_text(&self, name: &'static str) -> Result<Text<'_>, CollectError> {
+        self.held_text(name, || self.sys(name))
+    }
+
+    fn held_text(
+        &self,
+        name: &'static str,
+        path: impl FnOnce() -> PathBuf,
+    ) -> Result<Text<'_>, CollectError> {
         let mut held = self.held.borrow_mut();
         // One that can no longer be read (its module was unloaded, its process has ended) is opened anew.
         if let Some(text) = held
@@ -105,7 +118,7 @@ impl Reader {
             return Ok(text);
         }
         held.remove(name);
-        let path = self.proc(name);
+        let path = path();
         let file = open(&path)?;
         let text = self.whole(&file, &path)?;
         held.insert(name, file);

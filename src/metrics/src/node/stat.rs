@@ -49,11 +49,20 @@ impl Collector for Stat {
 
     fn collect(&mut self, host: &Reader, out: &mut Encoder) -> Result<(), CollectError> {
         let text = host.proc_once("stat")?;
-        for (name, kind, start, help) in FAMILIES {
-            let value: u64 = text
-                .lines()
-                .find_map(|line| line.strip_prefix(start)?.split(' ').next()?.parse().ok())
-                .ok_or_else(|| host.malformed("stat", start.trim_end()))?;
+        let mut values = [None; FAMILIES.len()];
+        for line in text.lines() {
+            let found = FAMILIES
+                .iter()
+                .position(|(_, _, start, _)| line.starts_with(start));
+            if let Some(index) = found
+                && values[index].is_none()
+            {
+                let mut words = line.split(' ');
+                values[index] = words.nth(1).and_then(|word| word.parse::<u64>().ok());
+            }
+        }
+        for ((name, kind, start, help), value) in FAMILIES.into_iter().zip(values) {
+            let value = value.ok_or_else(|| host.malformed("stat", start.trim_end()))?;
             out.single(name, kind, help, value);
         }
         Ok(())

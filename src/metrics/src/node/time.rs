@@ -5,9 +5,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::Collector;
 use crate::encode::{Encoder, Kind};
 use crate::host::CollectError;
-use crate::reader::{Reader, attribute};
+use crate::reader::Reader;
 
 pub(super) struct Time;
+
+/// The clocks that there are, and the one in use.
+const SOURCES: [&str; 2] = [
+    "devices/system/clocksource/clocksource0/available_clocksource",
+    "devices/system/clocksource/clocksource0/current_clocksource",
+];
 
 impl Collector for Time {
     fn name(&self) -> &'static str {
@@ -15,18 +21,13 @@ impl Collector for Time {
     }
 
     fn collect(&mut self, host: &Reader, out: &mut Encoder) -> Result<(), CollectError> {
-        let source = |file: &str| {
-            attribute(&host.sys(&format!(
-                "devices/system/clocksource/clocksource0/{file}_clocksource"
-            )))
-            .unwrap_or_default()
-        };
+        let [available, current] = SOURCES.map(|file| host.sys_text(file));
         let mut family = out.family(
             "node_time_clocksource_available_info",
             Kind::Gauge,
             "Hardware clocks that the kernel can go by; always 1.",
         );
-        for name in source("available").split_ascii_whitespace() {
+        for name in available.iter().flat_map(|names| names.split_ascii_whitespace()) {
             family.sample(&[("clocksource", name), ("device", "0")], 1_u64);
         }
         let mut family = out.family(
@@ -34,7 +35,7 @@ impl Collector for Time {
             Kind::Gauge,
             "The hardware clock that the kernel goes by; always 1.",
         );
-        for name in source("current").split_ascii_whitespace() {
+        for name in current.iter().flat_map(|names| names.split_ascii_whitespace()) {
             family.sample(&[("clocksource", name), ("device", "0")], 1_u64);
         }
         // A clock before 1970 is shown as 1970.
