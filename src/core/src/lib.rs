@@ -14,6 +14,7 @@
 //! | [`node`] | what this node is: labels, taints, capacity, allocatable |
 //! | [`environment`] | variables, command and arguments of a container |
 //! | [`objects`] | which ConfigMaps and Secrets there are to take from |
+//! | [`payload`] | what files the volumes hold that the node writes |
 //! | [`network`] | addresses, Services, policies and names, as tables |
 //! | [`ports`] | what the adapters must be able to do |
 
@@ -28,6 +29,7 @@ pub mod host;
 pub mod network;
 pub mod node;
 pub mod objects;
+pub mod payload;
 pub mod pod;
 pub mod ports;
 pub mod resources;

@@ -15,6 +15,8 @@ pub struct ObjectTable {
     pub config_maps: BTreeMap<Name, Arc<ConfigMap>>,
     /// Secrets.
     pub secrets: BTreeMap<Name, Arc<Secret>>,
+    /// Every source has listed: what is not here is nowhere.
+    pub complete: bool,
 }
 
 impl ObjectTable {

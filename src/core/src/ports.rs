@@ -9,6 +9,7 @@ mod network;
 pub use error::{PortError, PortResult, Retry, chain, first_of};
 pub use network::{Names, Network, ServiceAllocation};
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use pinnace_api::{Bytes, ContainerName, Pod, PodUid};
 use crate::environment::Invocation;
 use crate::network::{PodAddresses, ResolverWarning, ServiceAllocations};
 use crate::node::NodeRecord;
+use crate::payload::Payloads;
 use crate::pod::{Exit, Observed, PodIdentity, Progress};
 use crate::resources::{CgroupValues, QosClass};
 
@@ -45,9 +47,14 @@ pub struct BindMount {
     pub target: String,
     /// Mounted read-only.
     pub read_only: bool,
+    /// No file in it can be executed.
+    pub no_exec: bool,
     /// How later mounts travel.
     pub propagation: MountPropagation,
 }
+
+/// Images that are a pod's volumes: unpacked layers by the volume's name, the topmost first.
+pub type ImageVolumes = BTreeMap<ContainerName, Vec<PathBuf>>;
 
 /// An image that is there, unpacked or ready to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,6 +188,8 @@ pub trait Images: Send + Sync + 'static {
         reference: &str,
         policy: PullPolicy,
     ) -> impl Future<Output = PortResult<ImageHandle>> + Send;
+    /// Its unpacked layers, the topmost first, to be mounted read-only.
+    fn layers(&self, image: &ImageHandle) -> impl Future<Output = PortResult<Vec<PathBuf>>> + Send;
 }
 
 /// Pods' volumes.
@@ -189,14 +198,19 @@ pub trait Volumes: Send + Sync + 'static {
     fn list(&self) -> impl Future<Output = PortResult<Vec<PodUid>>> + Send;
     /// (prepared, present): see [`Observed::volumes_ready`] and [`Observed::volumes_present`].
     fn observe(&self, uid: &PodUid) -> impl Future<Output = PortResult<(bool, bool)>> + Send;
-    /// `Action::PrepareVolumes`.
-    fn prepare(&self, pod: &PodContext) -> impl Future<Output = PortResult<()>> + Send;
+    /// `Action::PrepareVolumes`; the payloads are of the volumes that the node writes.
+    fn prepare(&self, pod: &PodContext, payloads: &Payloads) -> impl Future<Output = PortResult<()>> + Send;
+    /// Brings the files of prepared volumes up to date: each volume at once and whole, and only where they
+    /// differ. Answers whether any did.
+    fn update(&self, pod: &PodContext, payloads: &Payloads) -> impl Future<Output = PortResult<bool>> + Send;
     /// The mounts of one container with these variables; sub-paths are resolved beneath their volume and pinned.
+    /// `images` are those of the volumes that the container mounts.
     fn mounts(
         &self,
         pod: &PodContext,
         container: &ContainerName,
         env: &[(String, String)],
+        images: &ImageVolumes,
     ) -> impl Future<Output = PortResult<Vec<BindMount>>> + Send;
     /// `Action::RemoveVolumes`.
     fn remove(&self, uid: &PodUid) -> impl Future<Output = PortResult<()>> + Send;

@@ -5,8 +5,10 @@
 //! as it last was: a slip of an editor ends no pod.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use pinnace_api::{Document, ObjectKey, Problem, Severity};
+use pinnace_core::objects::ObjectTable;
 
 use crate::source::{Item, Listing, Placed, SourceId};
 
@@ -101,6 +103,7 @@ impl Catalog {
             .flat_map(|listing| listing.problems.iter().cloned())
             .collect();
         self.chosen = choose(&self.listings, &before, &self.running, &mut problems);
+        keep_immutable(&before, &mut self.chosen, &mut problems);
         hold(&self.listings, before, &mut self.chosen, &mut problems);
         self.unseen.retain(|key| !self.chosen.contains_key(key));
         self.problems = problems;
@@ -112,6 +115,23 @@ impl Catalog {
     /// Objects by identity.
     pub fn objects(&self) -> &BTreeMap<ObjectKey, Chosen> {
         &self.chosen
+    }
+
+    /// The ConfigMaps and Secrets that pods may take from.
+    pub fn object_table(&self) -> ObjectTable {
+        let mut table = ObjectTable {
+            complete: self.is_complete(),
+            ..ObjectTable::default()
+        };
+        for (key, chosen) in &self.chosen {
+            let name = (key.namespace.clone(), key.name.clone());
+            match &chosen.placed.item {
+                Item::ConfigMap(map) => _ = table.config_maps.insert(name, Arc::clone(map)),
+                Item::Secret(secret) => _ = table.secrets.insert(name, Arc::clone(secret)),
+                _ => {}
+            }
+        }
+        table
     }
 
     /// Everything that is wrong with the manifests.
@@ -153,6 +173,56 @@ fn choose(
             (kept < all.len()).then(|| (key, all.swap_remove(kept)))
         })
         .collect()
+}
+
+/// What an immutable ConfigMap or Secret holds stays as long as the object is there.
+fn keep_immutable(
+    before: &BTreeMap<ObjectKey, Chosen>,
+    chosen: &mut BTreeMap<ObjectKey, Chosen>,
+    problems: &mut Vec<Problem>,
+) {
+    for (key, now) in chosen {
+        let Some(old) = before.get(key) else { continue };
+        let Some(field) = forbidden_change(&old.placed.item, &now.placed.item) else {
+            continue;
+        };
+        let why = match field {
+            "type" => "field is immutable",
+            _ => "Forbidden: field is immutable when `immutable` is set",
+        };
+        problems.push(Problem {
+            severity: Severity::Error,
+            file: now.placed.file.clone(),
+            line: Some(now.placed.line),
+            object: Some(key.to_string()),
+            field: Some(field.to_owned()),
+            message: format!("{why}; the object stays as it was"),
+        });
+        now.placed.item = old.placed.item.clone();
+    }
+}
+
+/// The field that may not differ and does.
+fn forbidden_change(old: &Item, new: &Item) -> Option<&'static str> {
+    let first = |fields: [(&'static str, bool); 3]| {
+        let changed = fields.into_iter().find(|(_, same)| !same);
+        changed.map(|(field, _)| field)
+    };
+    match (old, new) {
+        (Item::ConfigMap(old), Item::ConfigMap(new)) if old.immutable => first([
+            ("immutable", new.immutable),
+            ("data", old.data == new.data),
+            ("binaryData", old.binary_data == new.binary_data),
+        ]),
+        (Item::Secret(old), Item::Secret(new)) if old.immutable => first([
+            ("immutable", new.immutable),
+            ("data", old.data == new.data),
+            ("type", old.kind == new.kind),
+        ]),
+        // A Secret's type never changes.
+        (Item::Secret(old), Item::Secret(new)) => (old.kind != new.kind).then_some("type"),
+        _ => None,
+    }
 }
 
 fn same_place(one: &Placed, other: &Placed) -> bool {

@@ -334,6 +334,7 @@ async fn what_cannot_be_specified_is_a_create_error_and_leaves_no_log() {
     request.mounts.push(pinnace_core::ports::BindMount {
         source: "/proc".into(),
         target: "/data".to_owned(),
+        no_exec: false,
         read_only: false,
         propagation: pinnace_api::pod::MountPropagation::Bidirectional,
     });

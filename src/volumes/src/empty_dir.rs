@@ -12,16 +12,15 @@ const MODE: u32 = 0o777;
 /// The directory that holds a pod's volumes.
 const PARENT_MODE: u32 = 0o750;
 
+/// What `fsGroup` gives the group of a volume's directory that its containers may write.
+const GROUP_WRITES: u32 = 0o2770;
+/// And of one that only the node writes.
+const GROUP_READS: u32 = 0o2550;
+
 /// Makes the directory; its content, if there is any, stays.
-pub(crate) fn prepare_on_disk(path: &Path) -> SysResult<()> {
+pub(crate) fn prepare_on_disk(path: &Path, group: Option<u32>, writable: bool) -> SysResult<()> {
     create(path)?;
-    let metadata = std::fs::metadata(path).doing_on("stat", path)?;
-    // A crash may have come between the directory's creation and its mode.
-    if metadata.mode() & 0o7777 != MODE {
-        let permissions = Permissions::from_mode(MODE);
-        std::fs::set_permissions(path, permissions).doing_on("set the mode of", path)?;
-    }
-    Ok(())
+    own(path, MODE, group, writable)
 }
 
 /// Mounts a tmpfs there unless one is there already. It may hold `limit` bytes; without a limit what the
@@ -30,12 +29,29 @@ pub(crate) fn prepare_in_memory(
     path: &Path,
     limit: Option<Bytes>,
     pod_memory_bytes: Option<u64>,
+    group: Option<u32>,
 ) -> SysResult<()> {
     create(path)?;
-    if mount::is_mountpoint(path)? {
-        return Ok(());
+    if !mount::is_mountpoint(path)? {
+        mount::mount_tmpfs(path, size(limit, pod_memory_bytes), MODE)?;
     }
-    mount::mount_tmpfs(path, size(limit, pod_memory_bytes), MODE)
+    own(path, MODE, group, true)
+}
+
+/// Gives a volume's directory its mode and its group, by which all that is made in it is the group's too. A crash may
+/// have come between the directory's creation and this.
+pub(crate) fn own(path: &Path, mode: u32, group: Option<u32>, writable: bool) -> SysResult<()> {
+    let of_group = if writable { GROUP_WRITES } else { GROUP_READS };
+    let mode = mode | group.map_or(0, |_| of_group);
+    let metadata = std::fs::metadata(path).doing_on("stat", path)?;
+    if let Some(group) = group.filter(|group| *group != metadata.gid()) {
+        std::os::unix::fs::chown(path, None, Some(group)).doing_on("change the group of", path)?;
+    }
+    if metadata.mode() & 0o7777 != mode {
+        let permissions = Permissions::from_mode(mode);
+        std::fs::set_permissions(path, permissions).doing_on("set the mode of", path)?;
+    }
+    Ok(())
 }
 
 /// A limit of 0 is none, as in Kubernetes.
@@ -71,8 +87,22 @@ mod tests {
         let path = root.path().join("pod/volume");
         std::fs::create_dir_all(&path).unwrap();
         std::fs::write(path.join("kept"), b"").unwrap();
-        prepare_on_disk(&path).unwrap();
+        prepare_on_disk(&path, None, true).unwrap();
         assert!(path.join("kept").exists());
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o7777, MODE);
+    }
+
+    #[test]
+    fn what_is_made_in_a_volume_is_the_groups() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("pod/volume");
+        prepare_on_disk(&path, Some(2000), true).unwrap();
+        std::fs::write(path.join("file"), b"").unwrap();
+        let (volume, file) = (std::fs::metadata(&path), std::fs::metadata(path.join("file")));
+        let (volume, file) = (volume.unwrap(), file.unwrap());
+        assert_eq!(
+            (volume.mode() & 0o7777, volume.gid(), file.gid()),
+            (0o2777, 2000, 2000)
+        );
     }
 }

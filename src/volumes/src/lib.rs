@@ -1,10 +1,14 @@
-//! Pods' volumes: hostPath and emptyDir, and where they appear in containers.
+//! Pods' volumes, and where they appear in containers.
 //!
 //! ```text
 //! prepare ── host_path   checks or makes what the type asks for; never removes it
 //!         ── empty_dir   <state>/volumes/<uid>/<volume>, on disk or with a tmpfs mounted there
+//!         ── written     configMap likewise on disk; secret, downwardAPI and projected on a tmpfs at
+//!                        <run>/pods/<uid>/volumes/<volume>
 //!         ── marker      <run>/pods/<uid>/volumes-ready: all of them are there, in this boot
-//! mounts  ── sub_path    resolved beneath the volume, pinned to <run>/pods/<uid>/subpaths/<container>/<n>
+//! update  ── written     new files take the old ones' place at once
+//! mounts  ── image       an image's layers, read-only at <run>/pods/<uid>/volumes/<volume>
+//!         ── sub_path    resolved beneath the volume, pinned to <run>/pods/<uid>/subpaths/<container>/<n>
 //! remove  ── marker first, then mounts, then directories; goes on past an error
 //! ```
 //!
@@ -15,8 +19,10 @@
 mod empty_dir;
 mod error;
 mod host_path;
+mod image;
 mod pod;
 mod sub_path;
 mod volumes;
+mod written;
 
 pub use volumes::NodeVolumes;

@@ -1,21 +1,25 @@
 //! One pod's volumes on the host.
 
+mod mounts;
+
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use pinnace_api::pod::{MountPropagation, SubPath, Volume, VolumeMount, VolumeSource};
+use pinnace_api::pod::{Volume, VolumeSource};
 use pinnace_api::{Bytes, ContainerName, PodUid};
-use pinnace_core::environment;
+use pinnace_core::payload::Payloads;
 use pinnace_core::pod::FailureReason;
-use pinnace_core::ports::{BindMount, PodContext};
+use pinnace_core::ports::PodContext;
 use pinnace_sys::{Doing, Layout, SysError, SysResult, clock, file, mount, tree, usage};
 
 use crate::error::{Failed, VolumeError};
-use crate::{empty_dir, host_path, sub_path};
+use crate::{empty_dir, host_path, written};
 
 const MARKER: &str = "volumes-ready";
 const SUB_PATHS: &str = "subpaths";
+/// Volumes in memory that the node writes, and images: gone with a reboot.
+const MOUNTED: &str = "volumes";
 /// The pod's directory beneath `run`, which others share.
 const RUN_MODE: u32 = 0o711;
 
@@ -41,16 +45,15 @@ impl PodVolumes {
         self.run.join(SUB_PATHS)
     }
 
+    fn mounted(&self) -> PathBuf {
+        self.run.join(MOUNTED)
+    }
+
     /// Makes and checks all volumes of the pod, and marks them as ready in this boot.
-    pub(crate) fn prepare(&self, pod: &PodContext) -> Result<(), Failed> {
+    pub(crate) fn prepare(&self, pod: &PodContext, payloads: &Payloads) -> Result<(), Failed> {
         for volume in &pod.pod.spec.volumes {
-            // The kubelet's sentence, its blank before the colon included.
-            self.prepare_one(volume, pod).map_err(|source| Failed {
-                operation: "MountVolume.SetUp failed for volume",
-                object: format!("\"{}\" ", volume.name),
-                reason: FailureReason::FailedMount,
-                source,
-            })?;
+            self.prepare_one(volume, pod, payloads)
+                .map_err(|source| setup_failed(volume, source))?;
         }
         self.mark().map_err(|error| Failed {
             operation: "mark the volumes as ready of pod",
@@ -60,7 +63,37 @@ impl PodVolumes {
         })
     }
 
-    fn prepare_one(&self, volume: &Volume, pod: &PodContext) -> Result<(), VolumeError> {
+    /// Brings the files of all volumes up to date that the node writes; goes on past a failure, and answers the first.
+    pub(crate) fn update(&self, pod: &PodContext, payloads: &Payloads) -> Result<bool, Failed> {
+        let (mut changed, mut failed) = (false, None);
+        for volume in &pod.pod.spec.volumes {
+            match self.write(volume, payloads) {
+                Ok(written) => changed |= written,
+                Err(source) => _ = failed.get_or_insert(setup_failed(volume, source)),
+            }
+        }
+        failed.map_or(Ok(changed), Err)
+    }
+
+    /// A volume without a payload has nothing that the node writes.
+    fn write(&self, volume: &Volume, payloads: &Payloads) -> Result<bool, VolumeError> {
+        let Some(payload) = payloads.get(&volume.name) else {
+            return Ok(false);
+        };
+        let in_memory = written::is_in_memory(&volume.source);
+        Ok(written::prepare(&self.written(volume), in_memory, payload)?)
+    }
+
+    /// Where the node writes the volume.
+    fn written(&self, volume: &Volume) -> PathBuf {
+        match written::is_in_memory(&volume.source) {
+            true => self.mounted().join(volume.name.as_str()),
+            false => self.directory.join(volume.name.as_str()),
+        }
+    }
+
+    fn prepare_one(&self, volume: &Volume, pod: &PodContext, payloads: &Payloads) -> Result<(), VolumeError> {
+        let group = pod.pod.spec.security.fs_group;
         match &volume.source {
             VolumeSource::HostPath { path, kind } => host_path::prepare(Path::new(path), *kind)?,
             VolumeSource::EmptyDir {
@@ -68,12 +101,19 @@ impl PodVolumes {
                 size_limit,
             } => {
                 let pod_limit = pod.pod_cgroup.memory_limit_bytes;
-                empty_dir::prepare_in_memory(&self.empty_dir(&volume.name), *size_limit, pod_limit)?;
+                let place = self.empty_dir(&volume.name);
+                empty_dir::prepare_in_memory(&place, *size_limit, pod_limit, group)?;
             }
             VolumeSource::EmptyDir { memory: false, .. } => {
-                empty_dir::prepare_on_disk(&self.empty_dir(&volume.name))?;
+                empty_dir::prepare_on_disk(&self.empty_dir(&volume.name), group, true)?;
             }
-            _ => return Err(VolumeError::NotServed),
+            VolumeSource::ConfigMap { .. }
+            | VolumeSource::Secret { .. }
+            | VolumeSource::DownwardApi { .. }
+            | VolumeSource::Projected { .. } => _ = self.write(volume, payloads)?,
+            // Mounted with the first container that has it, like a container's own image.
+            VolumeSource::Image { .. } => {}
+            VolumeSource::Claim { .. } | VolumeSource::Ephemeral(_) => return Err(VolumeError::NotServed),
         }
         Ok(())
     }
@@ -98,84 +138,18 @@ impl PodVolumes {
             Some(boot) => *boot == clock::boot_id()?,
             None => false,
         };
-        let present = marked.is_some() || is_there(&self.directory)? || is_there(&self.sub_paths())?;
+        let present = marked.is_some()
+            || is_there(&self.directory)?
+            || is_there(&self.sub_paths())?
+            || is_there(&self.mounted())?;
         Ok((ready, present))
-    }
-
-    /// What one container sees, outer targets before those within them; sub-paths are pinned.
-    pub(crate) fn mounts(
-        &self,
-        pod: &PodContext,
-        name: &ContainerName,
-        env: &[(String, String)],
-    ) -> Result<Vec<BindMount>, Failed> {
-        let spec = &pod.pod.spec;
-        let Some(container) = spec.container(name) else {
-            return Err(Failed {
-                operation: "find the volumes of container",
-                object: name.to_string(),
-                reason: FailureReason::CreateContainerConfigError,
-                source: VolumeError::Unknown("container"),
-            });
-        };
-        let mut mounts = Vec::with_capacity(container.volume_mounts.len());
-        for (index, wanted) in container.volume_mounts.iter().enumerate() {
-            let place = self.sub_paths().join(name.as_str()).join(index.to_string());
-            let source = self
-                .source(&spec.volumes, wanted, env, &place)
-                .map_err(|source| Failed {
-                    operation: match wanted.sub_path {
-                        Some(_) => "failed to prepare subPath for volumeMount",
-                        None => "failed to prepare volumeMount",
-                    },
-                    object: format!("\"{}\" of container \"{name}\"", wanted.volume),
-                    reason: FailureReason::CreateContainerConfigError,
-                    source,
-                })?;
-            mounts.push(BindMount {
-                source,
-                target: wanted.mount_path.clone(),
-                read_only: wanted.read_only,
-                propagation: wanted.propagation,
-            });
-        }
-        mounts.sort_by_key(|mount| Path::new(&mount.target).components().count());
-        Ok(mounts)
-    }
-
-    fn source(
-        &self,
-        volumes: &[Volume],
-        wanted: &VolumeMount,
-        env: &[(String, String)],
-        place: &Path,
-    ) -> Result<PathBuf, VolumeError> {
-        let volume = volumes.iter().find(|volume| volume.name == wanted.volume);
-        let volume = match &volume.ok_or(VolumeError::Unknown("volume"))?.source {
-            VolumeSource::HostPath { path, kind } => host_path::source(Path::new(path), *kind)?,
-            VolumeSource::EmptyDir { .. } => self.empty_dir(&wanted.volume),
-            _ => return Err(VolumeError::NotServed),
-        };
-        let sub_path = match &wanted.sub_path {
-            None => None,
-            Some(SubPath::Plain(path)) => Some(path.clone()),
-            Some(SubPath::Expression(text)) => Some(environment::sub_path(text, env)?),
-        };
-        match sub_path {
-            Some(sub_path) if !sub_path::is_whole_volume(&sub_path) => {
-                let shared = wanted.propagation == MountPropagation::Bidirectional;
-                sub_path::pin(&volume, &sub_path, place, shared)?;
-                Ok(place.to_owned())
-            }
-            _ => Ok(volume),
-        }
     }
 
     /// Takes all of it away, and goes on past errors: what is left is found again by the next call.
     pub(crate) fn remove(&self) -> Result<(), VolumeError> {
         // First, so that what is half removed is never taken for ready.
         let mut errors: Vec<SysError> = file::remove_file(&self.marker()).err().into_iter().collect();
-        for directory in [self.sub_paths(), self.directory.clone()] {
+        for directory in [self.sub_paths(), self.mounted(), self.directory.clone()] {
             if !directory.exists() {
                 continue;
             }
@@ -230,6 +204,16 @@ impl PodVolumes {
             }
         }
         failed.map_or(Ok(None), Err)
+    }
+}
+
+/// The kubelet's sentence, its blank before the colon included.
+fn setup_failed(volume: &Volume, source: VolumeError) -> Failed {
+    Failed {
+        operation: "MountVolume.SetUp failed for volume",
+        object: format!("\"{}\" ", volume.name),
+        reason: FailureReason::FailedMount,
+        source,
     }
 }
 

@@ -22,28 +22,50 @@ pub(crate) fn is_whole_volume(sub_path: &str) -> bool {
     components.all(|component| component == Component::CurDir)
 }
 
+/// How something is pinned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Pin {
+    /// Mounts that the container makes travel back to the volume.
+    pub shared: bool,
+    /// Nothing can be written there, nor in any mount beneath.
+    pub read_only: bool,
+}
+
 /// Resolves a path beneath a volume and pins what is there to `place`. What is absent is made as a
-/// directory, with the volume's own mode, as the kubelet does. `shared`: mounts that the container makes
-/// travel back to the volume.
-pub(crate) fn pin(volume: &Path, sub_path: &str, place: &Path, shared: bool) -> SysResult<()> {
+/// directory, with the volume's own mode, as the kubelet does.
+pub(crate) fn pin(volume: &Path, sub_path: &str, place: &Path, how: Pin) -> SysResult<()> {
     let sub_path = Path::new(sub_path);
     check_descending(sub_path)?;
     let top = File::from(open_path(volume)?);
     let mode = top.metadata().doing_on("stat", volume)?.mode() & 0o7777;
     let found = File::from(create_dirs_beneath(&top, sub_path, Resolve::Beneath, mode)?);
-    let metadata = found.metadata().doing_on("stat", sub_path)?;
-    if is_mountpoint(place)? && is_same(&metadata, place) {
+    pin_found(&found, sub_path, place, how)
+}
+
+/// Pins a volume itself, whose path is trusted.
+pub(crate) fn pin_whole(volume: &Path, place: &Path, how: Pin) -> SysResult<()> {
+    pin_found(&File::from(open_path(volume)?), volume, place, how)
+}
+
+fn pin_found(found: &File, path: &Path, place: &Path, how: Pin) -> SysResult<()> {
+    let metadata = found.metadata().doing_on("stat", path)?;
+    // Of what is read-only with all beneath it, mounts may have come since: they are taken in anew.
+    if !how.read_only && is_mountpoint(place)? && is_same(&metadata, place) {
         return Ok(());
     }
     unmount(place)?;
     make_place(place, metadata.is_dir())?;
     let options = BindOptions {
         recursive: true,
-        read_only: false,
-        // The place itself shall never unmount anything in the volume.
-        propagation: (!shared).then_some(Propagation::Slave),
+        read_only: how.read_only,
+        // The place itself shall never unmount anything in the volume, and later mounts would be writable.
+        propagation: match (how.read_only, how.shared) {
+            (true, _) => Some(Propagation::Private),
+            (false, false) => Some(Propagation::Slave),
+            (false, true) => None,
+        },
     };
-    bind_fd(&found, place, options)
+    bind_fd(found, place, options)
 }
 
 fn is_same(metadata: &Metadata, place: &Path) -> bool {
@@ -76,7 +98,7 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::path::PathBuf;
 
-    use pinnace_sys::mount::{mount_tmpfs, set_propagation, unmount_beneath};
+    use pinnace_sys::mount::{mount_tmpfs, mounts_beneath, set_propagation, unmount_beneath};
 
     use super::*;
 
@@ -97,7 +119,7 @@ mod tests {
             self.0.path().join("subpaths/main/0")
         }
         fn pin(&self, sub_path: &str) -> SysResult<()> {
-            pin(&self.volume(), sub_path, &self.place(), false)
+            pin(&self.volume(), sub_path, &self.place(), Pin::default())
         }
     }
 
@@ -237,7 +259,11 @@ mod tests {
         std::fs::create_dir(place.volume().join("data/later")).unwrap();
         mount_tmpfs(&place.volume().join("data/now"), None, 0o755).unwrap();
         for shared in [false, true] {
-            pin(&place.volume(), "data", &place.place(), shared).unwrap();
+            let how = Pin {
+                shared,
+                read_only: false,
+            };
+            pin(&place.volume(), "data", &place.place(), how).unwrap();
             assert!(is_mountpoint(&place.place().join("now")).unwrap());
             mount_tmpfs(&place.volume().join("data/later"), None, 0o755).unwrap();
             assert!(is_mountpoint(&place.place().join("later")).unwrap());
@@ -246,6 +272,25 @@ mod tests {
             assert!(is_mountpoint(&place.volume().join("data/later")).unwrap());
             unmount(&place.volume().join("data/later")).unwrap();
         }
+    }
+
+    #[test]
+    fn read_only_with_all_beneath_holds_for_mounts_in_the_volume() {
+        let place = Place::new();
+        std::fs::create_dir(place.volume().join("inner")).unwrap();
+        mount_tmpfs(&place.volume().join("inner"), None, 0o755).unwrap();
+        let how = Pin {
+            shared: false,
+            read_only: true,
+        };
+        pin_whole(&place.volume(), &place.place(), how).unwrap();
+        pin_whole(&place.volume(), &place.place(), how).unwrap();
+        for refused in ["new", "inner/new"] {
+            let error = std::fs::write(place.place().join(refused), b"").unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ReadOnlyFilesystem, "{refused}");
+            std::fs::write(place.volume().join(refused), b"").unwrap();
+        }
+        assert_eq!(mounts_beneath(&place.place()).unwrap().len(), 2);
     }
 
     #[test]
@@ -259,7 +304,7 @@ mod tests {
         let place = Place::new();
         let file = place.0.path().join("file");
         std::fs::write(&file, b"").unwrap();
-        let error = pin(&file, "a", &place.place(), false).unwrap_err();
+        let error = pin(&file, "a", &place.place(), Pin::default()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotADirectory);
     }
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use pinnace_api::pod::{Volume, VolumeSource};
 use pinnace_api::{Bytes, ContainerName, PodUid};
+use pinnace_core::payload::Payloads;
 use pinnace_core::pod::FailureReason;
-use pinnace_core::ports::{BindMount, PodContext, PortError, PortResult, Volumes};
+use pinnace_core::ports::{BindMount, ImageVolumes, PodContext, PortError, PortResult, Volumes};
 use pinnace_sys::Layout;
 
 use crate::error::{Failed, VolumeError};
@@ -44,10 +45,16 @@ impl Volumes for NodeVolumes {
         aside(move || failing("look at the volumes of pod", object, volumes.observe())).await
     }
 
-    async fn prepare(&self, pod: &PodContext) -> PortResult<()> {
+    async fn prepare(&self, pod: &PodContext, payloads: &Payloads) -> PortResult<()> {
         let volumes = PodVolumes::new(&self.layout, &pod.uid);
-        let pod = pod.clone();
-        aside(move || volumes.prepare(&pod)).await
+        let (pod, payloads) = (pod.clone(), payloads.clone());
+        aside(move || volumes.prepare(&pod, &payloads)).await
+    }
+
+    async fn update(&self, pod: &PodContext, payloads: &Payloads) -> PortResult<bool> {
+        let volumes = PodVolumes::new(&self.layout, &pod.uid);
+        let (pod, payloads) = (pod.clone(), payloads.clone());
+        aside(move || volumes.update(&pod, &payloads)).await
     }
 
     async fn mounts(
@@ -55,10 +62,12 @@ impl Volumes for NodeVolumes {
         pod: &PodContext,
         container: &ContainerName,
         env: &[(String, String)],
+        images: &ImageVolumes,
     ) -> PortResult<Vec<BindMount>> {
         let volumes = PodVolumes::new(&self.layout, &pod.uid);
         let (pod, container, env) = (pod.clone(), container.clone(), env.to_vec());
-        aside(move || volumes.mounts(&pod, &container, &env)).await
+        let images = images.clone();
+        aside(move || volumes.mounts(&pod, &container, &env, &images)).await
     }
 
     async fn remove(&self, uid: &PodUid) -> PortResult<()> {
@@ -70,12 +79,13 @@ impl Volumes for NodeVolumes {
     async fn held(&self, pod: &PodContext) -> PortResult<Bytes> {
         let usage = self.usage(&pod.uid).await?;
         // What lies in memory is on no disk.
-        let on_disk = pod
-            .pod
-            .spec
-            .volumes
-            .iter()
-            .filter(|volume| matches!(volume.source, VolumeSource::EmptyDir { memory: false, .. }));
+        let is_on_disk = |volume: &&Volume| {
+            matches!(
+                volume.source,
+                VolumeSource::EmptyDir { memory: false, .. } | VolumeSource::ConfigMap { .. }
+            )
+        };
+        let on_disk = pod.pod.spec.volumes.iter().filter(is_on_disk);
         let held = on_disk
             .filter_map(|volume| usage.get(&volume.name))
             .fold(0_u64, |sum, used| sum.saturating_add(used.0));

@@ -78,10 +78,11 @@ fn all(addresses: &[IpAddr]) -> String {
     texts.join(",")
 }
 
-/// A request or limit in units of its divisor, rounded up. `own` is the container that asks.
-pub fn amount(selector: &ResourceSelector, own: &Container, facts: &Facts<'_>) -> u64 {
+/// A request or limit in units of its divisor, rounded up. `own` is the container that asks; a volume is no
+/// container's.
+pub fn amount(selector: &ResourceSelector, own: Option<&Container>, facts: &Facts<'_>) -> u64 {
     let named = selector.container.as_ref();
-    let container = named.map_or(Some(own), |name| facts.pod.spec.container(name));
+    let container = named.map_or(own, |name| facts.pod.spec.container(name));
     let Some(resources) = container.map(|container| container.resources) else {
         return 0;
     };

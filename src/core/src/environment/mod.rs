@@ -13,6 +13,7 @@ mod sub_path;
 mod tests;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::IpAddr;
 
 use pinnace_api::expand::{ExpandError, Growth, expand};
@@ -43,8 +44,9 @@ pub struct Facts<'a> {
     pub services: &'a [(String, String)],
 }
 
-/// How a container is started, beside its image's own.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// How a container is started, beside its image's own. What its variables hold may be a Secret's, and is never
+/// printed.
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Invocation {
     /// Variables in order, each name once.
     pub env: Vec<(String, String)>,
@@ -52,6 +54,18 @@ pub struct Invocation {
     pub command: Vec<String>,
     /// Replaces the image's command.
     pub args: Vec<String>,
+}
+
+impl fmt::Debug for Invocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.env.iter().map(|(name, _)| name.as_str()).collect();
+        // Variables may be expanded into command and arguments.
+        f.debug_struct("Invocation")
+            .field("env", &names)
+            .field("command", &self.command.len())
+            .field("args", &self.args.len())
+            .finish()
+    }
 }
 
 /// Why a container cannot be told (`CreateContainerConfigError`).
@@ -89,7 +103,7 @@ pub fn invocation(container: &Container, facts: &Facts<'_>) -> Result<Invocation
         let value = match &variable.value {
             EnvValue::Literal(text) => Some(variables.expand(text, || format!("env {}", variable.name))?),
             EnvValue::Field(selector) => Some(field(selector, facts)),
-            EnvValue::Resource(selector) => Some(amount(selector, container, facts).to_string()),
+            EnvValue::Resource(selector) => Some(amount(selector, Some(container), facts).to_string()),
             EnvValue::ConfigMapKey(key) => config_map_key(key, facts)?,
             EnvValue::SecretKey(key) => secret_key(key, facts)?,
         };

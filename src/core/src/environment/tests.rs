@@ -44,6 +44,7 @@ fn objects() -> ObjectTable {
     ObjectTable {
         config_maps: BTreeMap::from([(name("settings"), Arc::new(map))]),
         secrets: BTreeMap::from([(name("key"), Arc::new(secret))]),
+        complete: true,
     }
 }
 

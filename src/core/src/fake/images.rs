@@ -1,5 +1,7 @@
 //! Images in memory: all are there but those named as missing.
 
+use std::path::PathBuf;
+
 use pinnace_api::pod::PullPolicy;
 
 use super::faults::{Op, refused};
@@ -33,5 +35,9 @@ impl Images for FakeHost {
                 reference: reference.to_owned(),
             })
         })
+    }
+
+    async fn layers(&self, image: &ImageHandle) -> PortResult<Vec<PathBuf>> {
+        Ok(vec![PathBuf::from(format!("/layers/{}", image.id))])
     }
 }

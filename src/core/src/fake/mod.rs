@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use pinnace_api::{ContainerName, PodUid};
 
 use crate::host::Host;
+use crate::payload::Payloads;
 use crate::ports::PortResult;
 use crate::time::{BootId, BootMillis, Now, WallMillis};
 
@@ -114,6 +115,11 @@ impl FakeHost {
     /// Breaches of the ports' contract so far, each a sentence.
     pub fn violations(&self) -> Vec<String> {
         self.lock().violations.clone()
+    }
+
+    /// What the pod's volumes hold that the node writes.
+    pub fn payloads(&self, uid: &PodUid) -> Payloads {
+        self.lock().payloads.get(uid).cloned().unwrap_or_default()
     }
 
     /// How often each instance of the pod was started.

@@ -9,6 +9,7 @@ use super::Call;
 use super::faults::Faults;
 use crate::network::{NameTable, NetworkState, PolicyTable, ServiceAllocations, ServiceTable};
 use crate::node::NodeRecord;
+use crate::payload::Payloads;
 use crate::pod::{Exit, InstanceState, PodIdentity, Progress, SandboxState, ShimState};
 use crate::time::{Now, WallMillis};
 
@@ -40,6 +41,8 @@ pub(super) struct State {
     pub given_damaged: bool,
     pub policies: Option<PolicyTable>,
     pub names: Option<NameTable>,
+    /// What was written into pods' volumes.
+    pub payloads: BTreeMap<PodUid, Payloads>,
 }
 
 /// All that one pod has on the host.

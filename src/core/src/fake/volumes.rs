@@ -4,7 +4,8 @@ use pinnace_api::{ContainerName, PodUid};
 
 use super::faults::{Extent, Op};
 use super::{Call, FakeHost};
-use crate::ports::{BindMount, PodContext, PortResult, Volumes};
+use crate::payload::Payloads;
+use crate::ports::{BindMount, ImageVolumes, PodContext, PortResult, Volumes};
 
 fn on_pod(op: Op, uid: &PodUid) -> Call {
     Call {
@@ -27,7 +28,8 @@ impl Volumes for FakeHost {
         Ok(pod.map_or((false, false), |pod| (pod.volumes_ready, pod.volumes_present)))
     }
 
-    async fn prepare(&self, pod: &PodContext) -> PortResult<()> {
+    async fn prepare(&self, pod: &PodContext, payloads: &Payloads) -> PortResult<()> {
+        self.lock().payloads.insert(pod.uid.clone(), payloads.clone());
         self.call(on_pod(Op::PrepareVolumes, &pod.uid), |state, extent| {
             let on_host = state.pod(&pod.uid);
             on_host.volumes_present = true;
@@ -36,11 +38,17 @@ impl Volumes for FakeHost {
         })
     }
 
+    async fn update(&self, pod: &PodContext, payloads: &Payloads) -> PortResult<bool> {
+        let before = self.lock().payloads.insert(pod.uid.clone(), payloads.clone());
+        Ok(before.as_ref() != Some(payloads))
+    }
+
     async fn mounts(
         &self,
         _pod: &PodContext,
         _container: &ContainerName,
         _env: &[(String, String)],
+        _images: &ImageVolumes,
     ) -> PortResult<Vec<BindMount>> {
         Ok(Vec::new())
     }
@@ -54,6 +62,7 @@ impl Volumes for FakeHost {
             {
                 state.violation(uid, "RemoveVolumes: a process of the pod lives");
             }
+            state.payloads.remove(uid);
             if let Some(pod) = state.pods.get_mut(uid) {
                 pod.volumes_ready = false;
                 pod.volumes_present = extent != Extent::Whole;

@@ -19,7 +19,7 @@ use pinnace_core::node::Node;
 use pinnace_core::objects::ObjectTable;
 use pinnace_core::ports::PhaseCounts;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 pub use addresses::Addresses;
 pub use events::{Counted, Events, MAX_EVENTS};
@@ -35,7 +35,6 @@ struct Inner {
     daemonsets: Vec<DaemonSetView>,
     services: Arc<Vec<ServiceView>>,
     service_addresses: Arc<ServiceTable>,
-    objects: Arc<ObjectTable>,
     node: Option<Arc<Node>>,
     oom_kills: BTreeMap<(PodUid, ContainerName), u64>,
     problems: Vec<Problem>,
@@ -49,6 +48,7 @@ pub struct Board {
     inner: Mutex<Inner>,
     standing: Notify,
     addresses: Addresses,
+    objects: watch::Sender<Arc<ObjectTable>>,
 }
 
 impl Board {
@@ -187,14 +187,25 @@ impl Board {
         Arc::clone(&self.inner().services)
     }
 
-    /// Replaces the ConfigMaps and Secrets that pods may take from.
-    pub fn set_objects(&self, table: Arc<ObjectTable>) {
-        self.inner().objects = table;
+    /// Replaces the ConfigMaps and Secrets that pods may take from; those who follow them are woken where they differ.
+    pub fn set_objects(&self, table: ObjectTable) {
+        self.objects.send_if_modified(|before| {
+            let differs = **before != table;
+            if differs {
+                *before = Arc::new(table);
+            }
+            differs
+        });
     }
 
     /// The ConfigMaps and Secrets that pods may take from.
     pub fn objects(&self) -> Arc<ObjectTable> {
-        Arc::clone(&self.inner().objects)
+        Arc::clone(&self.objects.borrow())
+    }
+
+    /// Follows them.
+    pub fn follow_objects(&self) -> watch::Receiver<Arc<ObjectTable>> {
+        self.objects.subscribe()
     }
 
     /// Replaces what new containers are told of Services.

@@ -27,6 +27,7 @@ impl<A: Adapters> Manager<A> {
         self.remember().await;
         self.evict(&due);
         // Before the pods, which are told of them.
+        self.shared.board.set_objects(self.catalog.object_table());
         self.follow_services().await;
         self.follow_wishes();
         self.remember().await;
@@ -76,7 +77,12 @@ impl<A: Adapters> Manager<A> {
                     self.of_daemonset(&key, &set, source.0, &mut wishes);
                 }
                 // Their tables are made of them; they bring no pods.
-                Item::Service(_) | Item::NetworkPolicy(_) | Item::Namespace(_) | Item::Noted(_) => {}
+                Item::Service(_)
+                | Item::NetworkPolicy(_)
+                | Item::Namespace(_)
+                | Item::ConfigMap(_)
+                | Item::Secret(_)
+                | Item::Noted(_) => {}
             }
         }
         self.shared.board.set_daemonsets(self.daemonsets.finish());

@@ -10,7 +10,9 @@ pub mod url;
 use std::sync::Arc;
 
 use pinnace_api::read::Located;
-use pinnace_api::{DaemonSet, NamespaceObject, NetworkPolicy, Object, ObjectKey, Pod, Problem, Service};
+use pinnace_api::{
+    ConfigMap, DaemonSet, NamespaceObject, NetworkPolicy, Object, ObjectKey, Pod, Problem, Secret, Service,
+};
 
 /// Which source delivered; also `origin.source` in a pod's record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +31,10 @@ pub enum Item {
     NetworkPolicy(Arc<NetworkPolicy>),
     /// A Namespace, for its labels.
     Namespace(Arc<NamespaceObject>),
+    /// A ConfigMap.
+    ConfigMap(Arc<ConfigMap>),
+    /// A Secret.
+    Secret(Arc<Secret>),
     /// A kind without effect here.
     Noted(ObjectKey),
 }

@@ -16,10 +16,11 @@ use pinnace_core::network::{
     NameTable, NetworkState, PodAddresses, PolicyTable, ServiceAllocations, ServiceTable,
 };
 use pinnace_core::node::NodeRecord;
+use pinnace_core::payload::Payloads;
 use pinnace_core::pod::{Exit, Observed, PodIdentity, Progress};
 use pinnace_core::ports::{
-    BindMount, ContainerRequest, ImageHandle, Images, Names, Network, NoTelemetry, PodContext, PodRuntime,
-    PortResult, Records, Stored, StoredNode, StoredServices, Volumes,
+    BindMount, ContainerRequest, ImageHandle, ImageVolumes, Images, Names, Network, NoTelemetry, PodContext,
+    PodRuntime, PortResult, Records, Stored, StoredNode, StoredServices, Volumes,
 };
 use pinnace_core::time::{BootId, Now};
 use tokio::sync::Notify;
@@ -320,6 +321,9 @@ impl Images for Machine {
         self.moment("ensure").await;
         self.fake.ensure(reference, policy).await
     }
+    async fn layers(&self, image: &ImageHandle) -> PortResult<Vec<PathBuf>> {
+        self.fake.layers(image).await
+    }
 }
 
 impl Volumes for Machine {
@@ -331,10 +335,16 @@ impl Volumes for Machine {
         self.moment("observe").await;
         Volumes::observe(&self.fake, uid).await
     }
-    async fn prepare(&self, pod: &PodContext) -> PortResult<()> {
+    async fn prepare(&self, pod: &PodContext, payloads: &Payloads) -> PortResult<()> {
         self.moment("prepare").await;
-        let done = self.fake.prepare(pod).await;
+        let done = self.fake.prepare(pod, payloads).await;
         self.moment("prepare").await;
+        done
+    }
+    async fn update(&self, pod: &PodContext, payloads: &Payloads) -> PortResult<bool> {
+        self.moment("update").await;
+        let done = self.fake.update(pod, payloads).await;
+        self.moment("update").await;
         done
     }
     async fn mounts(
@@ -342,8 +352,9 @@ impl Volumes for Machine {
         pod: &PodContext,
         container: &ContainerName,
         env: &[(String, String)],
+        images: &ImageVolumes,
     ) -> PortResult<Vec<BindMount>> {
-        self.fake.mounts(pod, container, env).await
+        self.fake.mounts(pod, container, env, images).await
     }
     async fn remove(&self, uid: &PodUid) -> PortResult<()> {
         self.moment("remove_volumes").await;

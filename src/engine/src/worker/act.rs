@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pinnace_api::ContainerName;
-use pinnace_api::pod::Container;
+use pinnace_api::pod::{Container, PullPolicy};
 use pinnace_core::host::Host;
 use pinnace_core::pod::Action;
 use pinnace_core::ports::{
@@ -113,7 +113,7 @@ impl<A: Adapters> PodWorker<A> {
                 let namespace = runtime.network_namespace(uid);
                 adapters.network().detach(uid, &namespace).await?;
             }
-            Action::PrepareVolumes => adapters.volumes().prepare(&self.context).await?,
+            Action::PrepareVolumes => self.prepare_volumes().await?,
             Action::CreateContainer { name, attempt } => return self.create(name, *attempt, turn).await,
             Action::StartContainer { name, attempt } => return self.start(name, *attempt, turn).await,
             Action::StopContainer { name, attempt } => {
@@ -156,10 +156,14 @@ impl<A: Adapters> PodWorker<A> {
         };
         self.tell_image(container);
         let invocation = self.invocation(container)?;
+        let images = match self.image_volumes(container, turn).await {
+            Ok(images) => images?,
+            Err(changed) => return Ok(changed.into()),
+        };
         let adapters = Arc::clone(&self.shared.adapters);
         let mounts = adapters
             .volumes()
-            .mounts(&self.context, name, &invocation.env)
+            .mounts(&self.context, name, &invocation.env, &images)
             .await?;
         let settings = self.shared.settings.borrow().clone();
         let request = ContainerRequest {
@@ -209,16 +213,27 @@ impl<A: Adapters> PodWorker<A> {
         Ok(())
     }
 
-    /// Finds or gets the image; while that lasts, others may start.
+    /// Finds or gets the container's image.
     async fn image(
         &mut self,
         container: &Container,
         turn: &mut Turn<'_>,
     ) -> Result<PortResult<ImageHandle>, OrderChanged> {
+        self.ensure_image(&container.image, container.image_pull_policy, turn)
+            .await
+    }
+
+    /// Finds or gets an image; while that lasts, others may start.
+    pub(super) async fn ensure_image(
+        &mut self,
+        reference: &str,
+        policy: PullPolicy,
+        turn: &mut Turn<'_>,
+    ) -> Result<PortResult<ImageHandle>, OrderChanged> {
         // What comes from here on may be the image: it is tried again then, should it be missing now.
         self.images_changed.mark_unchanged();
         let images = self.shared.adapters.images();
-        let mut ensured = std::pin::pin!(images.ensure(&container.image, container.image_pull_policy));
+        let mut ensured = std::pin::pin!(images.ensure(reference, policy));
         if let Ok(found) = tokio::time::timeout(IMAGE_AT_ONCE, &mut ensured).await {
             return Ok(found);
         }

@@ -209,6 +209,12 @@ impl<A: Adapters> PodWorker<A> {
         self.warning("Failed", format!("Error: {}", reason.as_str()));
     }
 
+    /// Files of volumes could not be brought up to date.
+    pub(super) fn report_mount(&self, error: &PortError) {
+        self.log(error);
+        self.warning("FailedMount", error.chain());
+    }
+
     /// The host could not be asked about the pod.
     pub(super) fn report_look(&self, error: &PortError) {
         self.log(error);

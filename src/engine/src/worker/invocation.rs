@@ -7,6 +7,7 @@ use pinnace_core::pod::FailureReason;
 use pinnace_core::ports::{PortError, PortResult, Retry};
 
 use super::PodWorker;
+use super::contents::NotRead;
 use crate::adapters::Adapters;
 
 /// Before the node is known nothing can be told; in the kubelet's words.
@@ -17,6 +18,22 @@ struct TooEarly;
 impl<A: Adapters> PodWorker<A> {
     /// The container's variables, command and arguments.
     pub(super) fn invocation(&self, container: &Container) -> PortResult<Invocation> {
+        self.with_facts(|facts| {
+            invocation(container, facts).map_err(|error| match error {
+                EnvironmentError::Missing(_) if !facts.objects.complete => {
+                    config_error(Retry::Later, NotRead)
+                }
+                // Another object, or one that changed, may mend it.
+                error @ (EnvironmentError::Missing(_) | EnvironmentError::NotText(_)) => {
+                    config_error(Retry::Later, error)
+                }
+                error @ EnvironmentError::TooLong { .. } => config_error(Retry::AfterChange, error),
+            })
+        })
+    }
+
+    /// Hands over all that the pod's containers can be told.
+    pub(super) fn with_facts<T>(&self, with: impl FnOnce(&Facts<'_>) -> PortResult<T>) -> PortResult<T> {
         let board = &self.shared.board;
         let Some(node) = board.node() else {
             return Err(config_error(Retry::Later, TooEarly));
@@ -35,13 +52,7 @@ impl<A: Adapters> PodWorker<A> {
             objects: &objects,
             services: &services,
         };
-        invocation(container, &facts).map_err(|error| {
-            let retry = match &error {
-                EnvironmentError::Missing(_) => Retry::Later,
-                EnvironmentError::TooLong { .. } | EnvironmentError::NotText(_) => Retry::AfterChange,
-            };
-            config_error(retry, error)
-        })
+        with(&facts)
     }
 }
 

@@ -6,6 +6,7 @@
 //! actions that make something, and while an image or the pod's turn to start is waited for.
 
 mod act;
+mod contents;
 mod events;
 mod invocation;
 mod limits;
@@ -34,6 +35,7 @@ use tokio::time::Instant;
 use crate::adapters::Adapters;
 use crate::board::Look;
 use act::Done;
+use contents::Contents;
 use events::Told;
 use limits::Limits;
 use waiters::Waiters;
@@ -76,6 +78,7 @@ pub struct PodWorker<A> {
     images_changed: watch::Receiver<u64>,
     told: Told,
     limits: Limits,
+    contents: Contents,
 }
 
 /// Told when a worker has seen its pod for the first time, for readiness.
@@ -98,7 +101,9 @@ impl<A: Adapters> PodWorker<A> {
         desired: watch::Receiver<Desired>,
         images_changed: watch::Receiver<u64>,
     ) -> Self {
+        let contents = Contents::of(&context.pod, shared.board.follow_objects());
         Self {
+            contents,
             shared,
             context,
             record,
@@ -140,6 +145,7 @@ impl<A: Adapters> PodWorker<A> {
             waiters.follow(&self.shared.adapters, &self.context.uid, &observed);
             let now = self.shared.adapters.host().now();
             let desired = self.within_limits(desired, &observed, now).await;
+            self.keep_contents(&desired, &observed).await;
             let plan = self.plan(&desired, &observed, now).await;
             self.publish(&desired, &observed, now);
             if plan.actions.is_empty() {
@@ -204,7 +210,9 @@ impl<A: Adapters> PodWorker<A> {
         let policy = self.shared.settings.borrow().policy;
         let mut plan = pod::plan(desired, observed, &self.record, &policy, now);
         let measure_at = self.limits.wake_at(desired, &self.record);
-        plan.wake_at = [plan.wake_at, again_at, measure_at].into_iter().flatten().min();
+        let contents_at = self.contents.wake_at();
+        let wakes = [plan.wake_at, again_at, measure_at, contents_at];
+        plan.wake_at = wakes.into_iter().flatten().min();
         plan
     }
 

@@ -12,7 +12,8 @@ use super::waiters::Waiters;
 use crate::adapters::Adapters;
 
 impl<A: Adapters> PodWorker<A> {
-    /// Returns when a container ended, the order changed, an image came that is waited for, or at `wake_at`.
+    /// Returns when a container ended, the order changed, an image came that is waited for, an object changed
+    /// that the pod takes from, or at `wake_at`.
     /// Without any of these it waits for ever, and costs nothing.
     pub(super) async fn rest(&mut self, wake_at: Option<BootMillis>, now: Now, waiters: &Waiters) {
         let until = wake_at.map(|at| Instant::now() + Duration::from_millis(at.since(now.boot)));
@@ -24,6 +25,7 @@ impl<A: Adapters> PodWorker<A> {
             () = waiters.next() => {}
             () = sleep_until_or_for_ever(until) => {}
             Ok(()) = self.images_changed.changed(), if waits_for_image => self.try_images_at_once(),
+            () = self.contents.changed() => self.try_contents_at_once(),
         }
     }
 

@@ -119,7 +119,12 @@ enum Step {
 
 fn step(placed: &Placed, node: &Node, present: &Present) -> Option<Step> {
     match &placed.item {
-        Item::Service(_) | Item::NetworkPolicy(_) | Item::Namespace(_) | Item::Noted(_) => None,
+        Item::Service(_)
+        | Item::NetworkPolicy(_)
+        | Item::Namespace(_)
+        | Item::ConfigMap(_)
+        | Item::Secret(_)
+        | Item::Noted(_) => None,
         Item::Pod(pod) => {
             let known = present.pods.get(&placed.key);
             let pod = Arc::clone(pod);

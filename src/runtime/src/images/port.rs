@@ -3,6 +3,8 @@
 //! No registry is asked in this version. So `Always` takes the image that is here, as if the registry had
 //! answered that it is current; an image that is absent has to be imported.
 
+use std::path::PathBuf;
+
 use pinnace_api::pod::PullPolicy;
 use pinnace_core::pod::FailureReason;
 use pinnace_core::ports::{ImageHandle, Images, PortError, PortResult, Retry};
@@ -29,6 +31,15 @@ impl Images for ImageStore {
             Ok(None) => Err(self.absent(reference, policy)),
             Err(error) => Err(failed(reference, error)),
         }
+    }
+
+    async fn layers(&self, image: &ImageHandle) -> PortResult<Vec<PathBuf>> {
+        let (store, wanted) = (self.clone(), image.clone());
+        // A layer that is gone is unpacked again.
+        let opened = tokio::task::spawn_blocking(move || store.lower_dirs(&wanted)).await;
+        opened
+            .unwrap_or_else(|error| Err(ImageError::Interrupted(error)))
+            .map_err(|error| failed(&image.reference, error))
     }
 }
 

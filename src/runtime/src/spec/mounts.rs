@@ -105,11 +105,15 @@ fn bind(volume: &BindMount) -> Mount {
         MountPropagation::Bidirectional => "rshared",
     };
     let access = if volume.read_only { "ro" } else { "rw" };
+    let mut options = vec!["rbind", propagation, access];
+    if volume.no_exec {
+        options.push("noexec");
+    }
     mount(
         &tidy(&volume.target),
         "bind",
         &volume.source.to_string_lossy(),
-        &["rbind", propagation, access],
+        &options,
     )
 }
 
@@ -146,6 +150,7 @@ mod tests {
             source: "/data".into(),
             target: target.to_owned(),
             read_only: true,
+            no_exec: false,
             propagation,
         }
     }

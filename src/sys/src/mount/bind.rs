@@ -63,6 +63,16 @@ pub fn set_propagation(path: &Path, propagation: Propagation) -> SysResult<()> {
     set_path_attributes(path, propagation).doing_on("set the propagation of", path)
 }
 
+/// Makes the mount exactly there read-only and without programs, devices or other users' rights.
+pub fn make_inert(path: &Path) -> SysResult<()> {
+    let set =
+        libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOEXEC | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+    CString::new(path.as_os_str().as_bytes())
+        .map_err(|_| Errno::INVAL)
+        .and_then(|path| set_attributes(libc::AT_FDCWD, &path, libc::AT_SYMLINK_NOFOLLOW, set, 0))
+        .doing_on("make inert the mount on", path)
+}
+
 pub(super) fn make_private(path: &Path) -> Result<(), Errno> {
     set_path_attributes(path, Propagation::Private)
 }

@@ -16,10 +16,10 @@ use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, fstat, stat, statx};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
-    fsconfig_set_string, fsmount, fsopen, move_mount,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount,
 };
 
-pub use bind::{BindOptions, Propagation, bind, bind_fd, set_propagation};
+pub use bind::{BindOptions, Propagation, bind, bind_fd, make_inert, set_propagation};
 pub use overlay::{Overlay, mount_overlay};
 pub use table::{MountEntry, mount_table, mounts_beneath, parse_mount_table};
 
@@ -30,17 +30,30 @@ const MAX_STACKED: u32 = 256;
 
 /// Mounts a file system in memory. `size_bytes` of `None` leaves the kernel's default, half of the memory.
 pub fn mount_tmpfs(target: &Path, size_bytes: Option<u64>, mode: u32) -> SysResult<()> {
-    tmpfs(size_bytes, mode)
+    tmpfs(size_bytes, mode, false)
         .and_then(|mount| attach(&mount, target))
         .doing_on("mount tmpfs on", target)
 }
 
-fn tmpfs(size_bytes: Option<u64>, mode: u32) -> Result<OwnedFd, Errno> {
+/// [`mount_tmpfs`] for what shall never be written to a disk: where the kernel can (6.4 and later), it is not
+/// swapped out either.
+pub fn mount_secret_tmpfs(target: &Path, size_bytes: u64, mode: u32) -> SysResult<()> {
+    let size_bytes = Some(size_bytes);
+    tmpfs(size_bytes, mode, true)
+        .or_else(|_| tmpfs(size_bytes, mode, false))
+        .and_then(|mount| attach(&mount, target))
+        .doing_on("mount tmpfs on", target)
+}
+
+fn tmpfs(size_bytes: Option<u64>, mode: u32, never_swapped: bool) -> Result<OwnedFd, Errno> {
     let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_string(&context, "source", "tmpfs")?;
     fsconfig_set_string(&context, "mode", format!("{mode:o}"))?;
     if let Some(size) = size_bytes {
         fsconfig_set_string(&context, "size", size.to_string())?;
+    }
+    if never_swapped {
+        fsconfig_set_flag(&context, "noswap")?;
     }
     fsconfig_create(&context)?;
     fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())

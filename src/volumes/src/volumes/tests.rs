@@ -130,12 +130,21 @@ async fn a_pods_volumes_come_and_go_and_the_hosts_own_stay() {
     let volumes = &node.volumes;
     assert_eq!(volumes.observe(&uid()).await.unwrap(), (false, false));
     for _ in 0..2 {
-        volumes.prepare(&wanted).await.unwrap();
+        volumes.prepare(&wanted, &Payloads::new()).await.unwrap();
         assert_eq!(volumes.observe(&uid()).await.unwrap(), (true, true));
     }
     assert_eq!(volumes.list().await.unwrap(), [uid()]);
-    let mounts = volumes.mounts(&wanted, &name("main"), &[]).await.unwrap();
-    assert_eq!(volumes.mounts(&wanted, &name("main"), &[]).await.unwrap(), mounts);
+    let mounts = volumes
+        .mounts(&wanted, &name("main"), &[], &ImageVolumes::new())
+        .await
+        .unwrap();
+    assert_eq!(
+        volumes
+            .mounts(&wanted, &name("main"), &[], &ImageVolumes::new())
+            .await
+            .unwrap(),
+        mounts
+    );
     let targets: Vec<&str> = mounts.iter().map(|mount| mount.target.as_str()).collect();
     assert_eq!(targets, ["/a", "/host", "/a/b"], "outer ones first");
     assert_eq!(mounts[0].source, node.empty_dir("memory"));
@@ -164,7 +173,7 @@ async fn a_pods_volumes_come_and_go_and_the_hosts_own_stay() {
 async fn memory_is_bounded_by_the_limit() {
     let node = Node::new();
     let wanted = pod(vec![in_memory("memory", 64 << 10)], Vec::new());
-    node.volumes.prepare(&wanted).await.unwrap();
+    node.volumes.prepare(&wanted, &Payloads::new()).await.unwrap();
     let error = std::fs::write(node.empty_dir("memory").join("f"), vec![1; 128 << 10]).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
     assert!(node.volumes.usage(&uid()).await.unwrap()[&name("memory")].0 <= 64 << 10);
@@ -181,7 +190,7 @@ async fn a_volume_on_disk_past_its_limit_is_told_in_the_kubelets_words() {
         size_limit: Some(Bytes(64 << 10)),
     };
     let wanted = pod(vec![volume("scratch", source)], Vec::new());
-    node.volumes.prepare(&wanted).await.unwrap();
+    node.volumes.prepare(&wanted, &Payloads::new()).await.unwrap();
     assert_eq!(node.volumes.exceeded(&wanted).await.unwrap(), None);
     std::fs::write(node.empty_dir("scratch").join("f"), vec![1; 128 << 10]).unwrap();
     assert!((128 << 10..256 << 10).contains(&node.volumes.held(&wanted).await.unwrap().0));
@@ -200,7 +209,7 @@ async fn a_limit_of_nothing_is_none() {
         size_limit: Some(Bytes(0)),
     };
     let wanted = pod(vec![volume("scratch", source)], Vec::new());
-    node.volumes.prepare(&wanted).await.unwrap();
+    node.volumes.prepare(&wanted, &Payloads::new()).await.unwrap();
     std::fs::write(node.empty_dir("scratch").join("f"), vec![1; 128 << 10]).unwrap();
     assert_eq!(node.volumes.exceeded(&wanted).await.unwrap(), None);
     node.volumes.remove(&uid()).await.unwrap();
@@ -217,7 +226,7 @@ async fn directories_nested_too_deep_to_be_counted_are_no_way_around_a_limit() {
         volume(name, source)
     };
     let wanted = pod(vec![limited("honest"), limited("deep")], Vec::new());
-    node.volumes.prepare(&wanted).await.unwrap();
+    node.volumes.prepare(&wanted, &Payloads::new()).await.unwrap();
     let deep = PathBuf::from_iter(std::iter::repeat_n("d", 1000));
     std::fs::create_dir_all(node.empty_dir("deep").join(deep)).unwrap();
     let told = node.volumes.exceeded(&wanted).await.unwrap().unwrap();
@@ -232,11 +241,11 @@ async fn directories_nested_too_deep_to_be_counted_are_no_way_around_a_limit() {
 async fn a_pod_without_volumes_is_ready_too() {
     let node = Node::new();
     let wanted = pod(Vec::new(), Vec::new());
-    node.volumes.prepare(&wanted).await.unwrap();
+    node.volumes.prepare(&wanted, &Payloads::new()).await.unwrap();
     assert!(node.volumes.observe(&uid()).await.unwrap().0);
     assert!(
         node.volumes
-            .mounts(&wanted, &name("main"), &[])
+            .mounts(&wanted, &name("main"), &[], &ImageVolumes::new())
             .await
             .unwrap()
             .is_empty()
@@ -249,7 +258,7 @@ async fn a_pod_without_volumes_is_ready_too() {
 async fn a_marker_of_another_boot_does_not_count() {
     let node = Node::new();
     let wanted = pod(vec![on_disk("disk")], Vec::new());
-    node.volumes.prepare(&wanted).await.unwrap();
+    node.volumes.prepare(&wanted, &Payloads::new()).await.unwrap();
     std::fs::write(node.empty_dir("disk").join("kept"), b"").unwrap();
     std::fs::write(
         node.volumes.layout.pod_run("uid-1").join("volumes-ready"),
@@ -257,7 +266,7 @@ async fn a_marker_of_another_boot_does_not_count() {
     )
     .unwrap();
     assert_eq!(node.volumes.observe(&uid()).await.unwrap(), (false, true));
-    node.volumes.prepare(&wanted).await.unwrap();
+    node.volumes.prepare(&wanted, &Payloads::new()).await.unwrap();
     assert_eq!(node.volumes.observe(&uid()).await.unwrap(), (true, true));
     assert!(node.empty_dir("disk").join("kept").exists());
 }
@@ -269,7 +278,7 @@ async fn a_failed_check_is_worded_as_the_kubelet_words_it_and_readies_nothing() 
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     std::fs::write(&file, b"").unwrap();
     let wanted = pod(vec![on_host("conf", &file, HostPathType::Directory)], Vec::new());
-    let error = node.volumes.prepare(&wanted).await.unwrap_err();
+    let error = node.volumes.prepare(&wanted, &Payloads::new()).await.unwrap_err();
     let expected = format!(
         "MountVolume.SetUp failed for volume \"conf\" : hostPath type check failed: {} is not a directory",
         file.display()
@@ -286,11 +295,11 @@ async fn a_failed_check_is_worded_as_the_kubelet_words_it_and_readies_nothing() 
 async fn a_sub_path_that_leads_out_is_refused_in_the_kubelets_words() {
     let node = Node::new();
     let wanted = pod(vec![on_disk("data")], vec![at("data", "/data", Some("link"))]);
-    node.volumes.prepare(&wanted).await.unwrap();
+    node.volumes.prepare(&wanted, &Payloads::new()).await.unwrap();
     symlink("/etc", node.empty_dir("data").join("link")).unwrap();
     let error = node
         .volumes
-        .mounts(&wanted, &name("main"), &[])
+        .mounts(&wanted, &name("main"), &[], &ImageVolumes::new())
         .await
         .unwrap_err();
     assert_eq!(error.reason, FailureReason::CreateContainerConfigError);
@@ -308,7 +317,7 @@ async fn removal_follows_no_link_and_deletes_nothing_that_is_mounted() {
     std::fs::create_dir_all(&host).unwrap();
     std::fs::write(host.join("file"), b"kept").unwrap();
     let wanted = pod(vec![on_disk("data")], Vec::new());
-    node.volumes.prepare(&wanted).await.unwrap();
+    node.volumes.prepare(&wanted, &Payloads::new()).await.unwrap();
     let data = node.empty_dir("data");
     symlink(&host, data.join("link")).unwrap();
     // A privileged container with Bidirectional propagation may leave mounts behind.
@@ -326,8 +335,11 @@ async fn removal_goes_on_past_what_cannot_be_removed_and_is_finished_later() {
         vec![on_disk("a"), on_disk("b"), in_memory("c", 4096)],
         vec![at("a", "/a", Some("sub"))],
     );
-    node.volumes.prepare(&wanted).await.unwrap();
-    node.volumes.mounts(&wanted, &name("main"), &[]).await.unwrap();
+    node.volumes.prepare(&wanted, &Payloads::new()).await.unwrap();
+    node.volumes
+        .mounts(&wanted, &name("main"), &[], &ImageVolumes::new())
+        .await
+        .unwrap();
     let stuck = node.empty_dir("a").join("stuck");
     std::fs::write(&stuck, b"").unwrap();
     let immutable = |flag: &str| {
@@ -357,7 +369,12 @@ async fn an_unknown_container_is_an_error_that_only_a_change_helps() {
     let node = Node::new();
     let error = node
         .volumes
-        .mounts(&pod(Vec::new(), Vec::new()), &name("other"), &[])
+        .mounts(
+            &pod(Vec::new(), Vec::new()),
+            &name("other"),
+            &[],
+            &ImageVolumes::new(),
+        )
         .await
         .unwrap_err();
     assert_eq!(error.retry, Retry::AfterChange);

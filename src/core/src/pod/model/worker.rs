@@ -270,7 +270,7 @@ impl Worker {
             }
             Action::AttachNetwork => now(host.attach(&self.context(), &self.namespace())).map(|_| ()),
             Action::DetachNetwork => now(host.detach(uid, &self.namespace())),
-            Action::PrepareVolumes => now(host.prepare(&self.context())),
+            Action::PrepareVolumes => now(host.prepare(&self.context(), &Default::default())),
             Action::CreateContainer { name, attempt } => {
                 now(host.create_container(&self.context(), &self.request(name, *attempt)))
             }
