@@ -31,6 +31,13 @@ pub fn rules(config: &NetConfig) -> Vec<Finding> {
     crate::rules::findings(config)
 }
 
+/// What a start that went well does not tell: pods' links, and a way through the host's own firewall.
+pub fn after_start(config: &NetConfig) -> Vec<Finding> {
+    let mut findings = links(config);
+    findings.extend(crate::rules::firewall_findings(config));
+    findings
+}
+
 fn kernel() -> Option<Finding> {
     let failed = match pinnace_sys::namespace::within_new_network(links::probe) {
         Ok(Ok(())) => return None,

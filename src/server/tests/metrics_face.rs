@@ -300,3 +300,49 @@ async fn collection_that_hangs_is_503() {
     let address = serve(node, limits).await;
     assert!(ask(address, "GET", "/metrics").await.starts_with("HTTP/1.1 503 "));
 }
+
+#[tokio::test]
+async fn a_server_that_closes_answers_whom_it_let_in_and_nobody_else() {
+    let mut node = Node::new("up 1\n");
+    Arc::get_mut(&mut node).unwrap().gate = Semaphore::new(0);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    // As systemd keeps one.
+    let kept = listener.try_clone().unwrap();
+    let closing = tokio::sync::watch::Sender::new(false);
+    let server = MetricsServer::new(Arc::clone(&node), MetricsLimits::default());
+    let listeners = vec![tokio::net::TcpListener::from_std(listener).unwrap()];
+    let served = tokio::spawn(server.serve_until(listeners, closing.subscribe()));
+
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    let mut idle = TcpStream::connect(address).await.unwrap();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = [0; 12];
+    idle.read_exact(&mut answer).await.unwrap();
+    let scrape = tokio::spawn(async move { ask(address, "GET", "/metrics").await });
+    until("a collection", || node.collections.load(Ordering::SeqCst) == 1).await;
+
+    closing.send_replace(true);
+    let mut rest = Vec::new();
+    tokio::time::timeout(PATIENCE, idle.read_to_end(&mut rest))
+        .await
+        .expect("who has no request under way is hung up on")
+        .unwrap();
+    silent
+        .write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await
+        .unwrap();
+    silent.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    let _late = TcpStream::connect(address).await.unwrap();
+    node.gate.add_permits(1);
+    assert!(scrape.await.unwrap().ends_with("up 1\n"));
+    tokio::time::timeout(PATIENCE, served)
+        .await
+        .expect("nobody is left")
+        .unwrap();
+    kept.accept().expect("who comes late is left for the next server");
+}

@@ -37,10 +37,23 @@ pub struct Dns {
     server: Arc<Server>,
 }
 
-/// A server at work; dropping it ends it.
+/// A server at work; dropping it ends it, and with it what it was about to answer.
 #[derive(Debug)]
 pub struct Serving {
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
+    closing: watch::Sender<bool>,
+}
+
+impl Serving {
+    /// Takes no more questions and answers those that were taken, for `limit` at most. What comes meanwhile waits in
+    /// the sockets, where somebody keeps them.
+    pub async fn finish(mut self, limit: Duration) {
+        self.closing.send_replace(true);
+        let answered = async { while self.tasks.join_next().await.is_some() {} };
+        if timeout(limit, answered).await.is_err() {
+            tracing::debug!("questions are left unanswered: other servers took too long");
+        }
+    }
 }
 
 impl Dns {
@@ -61,9 +74,15 @@ impl Dns {
     pub fn serve(&self, sockets: DnsSockets) -> Result<Serving, DnsError> {
         let places = Places::new(WAITING.0, WAITING.1);
         let mut tasks = JoinSet::new();
+        let closing = watch::Sender::new(false);
         for socket in sockets.udp {
             let socket = UdpSocket::from_std(socket).map_err(|source| register("UDP", source))?;
-            tasks.spawn(udp::serve(Arc::clone(&self.server), socket, Arc::clone(&places)));
+            tasks.spawn(udp::serve(
+                Arc::clone(&self.server),
+                socket,
+                Arc::clone(&places),
+                closing.subscribe(),
+            ));
         }
         for listener in sockets.tcp {
             let listener = TcpListener::from_std(listener).map_err(|source| register("TCP", source))?;
@@ -71,9 +90,10 @@ impl Dns {
                 Arc::clone(&self.server),
                 listener,
                 Arc::clone(&places),
+                closing.subscribe(),
             ));
         }
-        Ok(Serving { _tasks: tasks })
+        Ok(Serving { tasks, closing })
     }
 
     #[cfg(test)]
@@ -108,6 +128,12 @@ pub(super) struct Server {
     forwarder: Forwarder,
     shuffle: Shuffle,
     serial: AtomicU32,
+}
+
+/// Waits until no more is to be taken.
+pub(super) async fn closed(closing: &mut watch::Receiver<bool>) {
+    // Without a sender the task that waits here is about to end.
+    let _ = closing.wait_for(|closing| *closing).await;
 }
 
 /// What can be said at once.

@@ -7,28 +7,42 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::limits::Places;
 use super::message::MAX_QUERY_BYTES;
 use super::reply::Transport;
-use super::server::{Now, Server};
+use super::server::{Now, Server, closed};
 
 /// A client that says nothing for this long is hung up on.
 const IDLE: Duration = Duration::from_secs(10);
 /// For the rest of a question that began, and for a client to take its answer.
 const TRANSFER: Duration = Duration::from_secs(5);
+/// A question that is under way when no more is to be taken arrives within this time.
+const LAST_QUESTION: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(100);
 /// Connections at one time, of all clients and of each.
 const CONNECTIONS: (usize, usize) = (256, 64);
 
-/// Answers for as long as it is polled; its connections end with it.
-pub(super) async fn serve(server: Arc<Server>, listener: TcpListener, places: Arc<Places>) {
+/// Answers until no more is to be taken and all clients have their answers; dropped, its connections end with it.
+pub(super) async fn serve(
+    server: Arc<Server>,
+    listener: TcpListener,
+    places: Arc<Places>,
+    mut closing: watch::Receiver<bool>,
+) {
     let connections = Places::new(CONNECTIONS.0, CONNECTIONS.1);
     let mut open = JoinSet::new();
     loop {
-        match listener.accept().await {
+        let accepted = tokio::select! {
+            biased;
+            () = closed(&mut closing) => break,
+            // Cancelled, it has taken nothing.
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
             Ok((stream, client)) => {
                 while open.try_join_next().is_some() {}
                 // Without a place it is closed at once.
@@ -36,8 +50,9 @@ pub(super) async fn serve(server: Arc<Server>, listener: TcpListener, places: Ar
                     continue;
                 };
                 let (server, places) = (Arc::clone(&server), Arc::clone(&places));
+                let closing = closing.clone();
                 open.spawn(async move {
-                    if let Err(error) = converse(&server, stream, client, &places).await {
+                    if let Err(error) = converse(&server, stream, client, &places, closing).await {
                         tracing::trace!(%client, %error, "a DNS connection ended");
                     }
                     drop(connection);
@@ -45,10 +60,11 @@ pub(super) async fn serve(server: Arc<Server>, listener: TcpListener, places: Ar
             }
             Err(error) => {
                 tracing::debug!(%error, "cannot accept DNS connections");
-                tokio::time::sleep(PAUSE).await;
+                sleep(PAUSE).await;
             }
         }
     }
+    while open.join_next().await.is_some() {}
 }
 
 async fn converse(
@@ -56,13 +72,21 @@ async fn converse(
     mut stream: TcpStream,
     client: SocketAddr,
     places: &Arc<Places>,
+    mut closing: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let mut buffer = vec![0; MAX_QUERY_BYTES];
     loop {
-        let Ok(length) = timeout(IDLE, stream.read_u16()).await else {
-            return Ok(());
+        let last_question = async {
+            closed(&mut closing).await;
+            sleep(LAST_QUESTION).await;
         };
-        let Some(question) = buffer.get_mut(..usize::from(length?)) else {
+        let length = tokio::select! {
+            length = stream.read_u16() => length?,
+            // Part of a length may have been read; nothing else is after this.
+            () = sleep(IDLE) => return Ok(()),
+            () = last_question => return Ok(()),
+        };
+        let Some(question) = buffer.get_mut(..usize::from(length)) else {
             return Ok(());
         };
         timeout(TRANSFER, stream.read_exact(question)).await??;

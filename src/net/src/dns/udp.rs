@@ -5,18 +5,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::limits::{Place, Places};
 use super::message::MAX_QUERY_BYTES;
 use super::reply::Transport;
-use super::server::{Now, Server};
+use super::server::{Now, Server, closed};
 
 /// After an error of the socket, so that one that stays costs nothing.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers for as long as it is polled; questions that wait end with it.
-pub(super) async fn serve(server: Arc<Server>, socket: UdpSocket, places: Arc<Places>) {
+/// Answers until no more is to be taken and none waits; dropped, questions that wait end with it.
+pub(super) async fn serve(
+    server: Arc<Server>,
+    socket: UdpSocket,
+    places: Arc<Places>,
+    mut closing: watch::Receiver<bool>,
+) {
     let mut listener = Listener {
         server,
         socket: Arc::new(socket),
@@ -25,14 +31,20 @@ pub(super) async fn serve(server: Arc<Server>, socket: UdpSocket, places: Arc<Pl
     };
     let mut buffer = vec![0; MAX_QUERY_BYTES];
     loop {
-        match listener.socket.recv_from(&mut buffer).await {
-            Ok((length, client)) => listener.take(&buffer[..length], client),
-            Err(error) => {
-                tracing::debug!(%error, "cannot receive DNS questions");
-                tokio::time::sleep(PAUSE).await;
-            }
+        tokio::select! {
+            biased;
+            () = closed(&mut closing) => break,
+            // Cancelled, it has taken nothing.
+            received = listener.socket.recv_from(&mut buffer) => match received {
+                Ok((length, client)) => listener.take(&buffer[..length], client),
+                Err(error) => {
+                    tracing::debug!(%error, "cannot receive DNS questions");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            },
         }
     }
+    while listener.waiting.join_next().await.is_some() {}
 }
 
 struct Listener {

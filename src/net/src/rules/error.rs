@@ -26,12 +26,14 @@ pub enum RulesError {
         said: String,
     },
     /// The kernel lacks a piece that the table is made of.
-    #[error("the kernel cannot {what} ({option})")]
+    #[error("the kernel cannot {what} ({option}{})", .module.map(|name| format!(", module {name}")).unwrap_or_default())]
     Lacks {
         /// What the piece is for.
         what: &'static str,
         /// The kernel's option, or the version since which it is there.
         option: &'static str,
+        /// The module that it is in, where it is in one of its own.
+        module: Option<&'static str>,
     },
     /// A host port belongs to another pod.
     #[error("host port {port} is held by pod {holder}")]

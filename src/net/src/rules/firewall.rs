@@ -31,7 +31,7 @@ const DROP: u32 = 0;
 
 /// Hooks that pods' packets pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Hook {
+pub(super) enum Hook {
     Input,
     Forward,
 }

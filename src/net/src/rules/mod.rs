@@ -16,11 +16,13 @@ mod element;
 mod error;
 mod firewall;
 mod flows;
+mod legacy;
 mod memory;
 mod pieces;
 mod pods;
 mod policies;
 mod program;
+mod saved;
 mod services;
 mod set;
 mod state;
@@ -92,19 +94,31 @@ pub(crate) fn findings(config: &NetConfig) -> Vec<Finding> {
         Ok(lacking) => findings.extend(lacking.iter().map(finding)),
         Err(error) => findings.push(finding(&error.into())),
     }
+    findings.extend(firewall_findings(config));
+    findings
+}
+
+/// The host's own firewall, where it lets no pod pass. Blocks for some milliseconds, and for seconds where iptables
+/// hangs.
+pub(crate) fn firewall_findings(config: &NetConfig) -> Vec<Finding> {
+    let mut findings = Vec::new();
     match firewall::closed(&HostNames::new(&config.layout)) {
         Ok(closed) => findings.extend(closed),
-        // Without nftables there are none; what is missing was told.
+        // Without nftables there are none; what is missing is told elsewhere.
         Err(error) => tracing::debug!(%error, "the host's firewall was not looked at"),
     }
+    findings.extend(legacy::closed(config));
     findings
 }
 
 fn finding(error: &RulesError) -> Finding {
     let remedy = match error {
-        RulesError::NoProgram(_) => "Install the package nftables (1.0 or newer).",
-        RulesError::Lacks { .. } => "Load the module, or use a kernel that has it.",
-        _ => "Run it as root, with CAP_NET_ADMIN, and look into the kernel's log (dmesg).",
+        RulesError::NoProgram(_) => "Install the package nftables (1.0 or newer).".to_owned(),
+        RulesError::Lacks {
+            module: Some(module), ..
+        } => format!("Load the module {module}, or use a kernel that has it."),
+        RulesError::Lacks { module: None, .. } => "Use a kernel that has it.".to_owned(),
+        _ => "Run it as root, with CAP_NET_ADMIN, and look into the kernel's log (dmesg).".to_owned(),
     };
     let mut why = error.to_string();
     if let Some(source) = std::error::Error::source(error) {

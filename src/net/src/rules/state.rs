@@ -71,7 +71,14 @@ impl State {
             Some(socket) => socket,
             None => wire::socket()?,
         };
-        let done = work(self, &mut socket);
+        let mut done = work(self, &mut socket);
+        if let Err(error) = &mut done
+            && error.errno() == Some(libc::EINVAL)
+            && wire::is_missing(&mut socket)
+        {
+            // A kernel without nftables has no table; whoever lays one is told which piece is lacking.
+            error.source = std::io::Error::from_raw_os_error(libc::ENOENT);
+        }
         // After an answer that was none, or came too late, another one is opened.
         let answered = |error: &SysError| error.errno().is_some_and(|number| number != libc::EAGAIN);
         if done.as_ref().err().is_none_or(answered) {
@@ -80,8 +87,16 @@ impl State {
         done
     }
 
-    /// Lays the table down in one transaction, with the elements that are there.
+    /// Lays the table down in one transaction, with the elements that are there; or says which piece is lacking.
     pub(super) fn declare(&mut self) -> Result<(), RulesError> {
+        self.declare_whole().map_err(|error| match error {
+            // A kernel without nftables answers no request about it.
+            RulesError::Refused { .. } | RulesError::Host(_) => pieces::lacking().unwrap_or(error),
+            error => error,
+        })
+    }
+
+    fn declare_whole(&mut self) -> Result<(), RulesError> {
         let comment = self.talk(|state, socket| wire::table_comment(socket, &state.table))?;
         let mut found = match &comment {
             Some(_) => self.talk(list_all)?,
@@ -97,17 +112,11 @@ impl State {
         } else {
             Before::Replaced(&found)
         };
-        let declared = match self.lay(before) {
+        match self.lay(before) {
             // Elements of an older release that mean nothing to this table must not keep it away.
             Err(RulesError::Refused { said }) if !same && !found.is_empty() => {
                 tracing::warn!(said, "the elements of an older table were not taken over");
                 self.lay(Before::Replaced(&Tables::new()))
-            }
-            declared => declared,
-        };
-        match declared {
-            Err(RulesError::Refused { said }) => {
-                Err(pieces::lacking().unwrap_or(RulesError::Refused { said }))
             }
             declared => declared,
         }
@@ -142,7 +151,8 @@ impl State {
     /// Elements of a set. A table that is not there has none.
     pub(super) fn elements(&mut self, set: Set) -> Result<&Elements, RulesError> {
         if !self.known.contains_key(&set) {
-            let listed = self.talk(|state, socket| list_if_there(socket, &state.table, set))?;
+            let listed = self.talk(|state, socket| wire::list(socket, &state.table, set));
+            let listed = if_there(listed)?;
             self.known.insert(set, listed);
         }
         Ok(self.known.entry(set).or_default())
@@ -246,8 +256,8 @@ impl State {
     /// Looks anew; lays the table down, where it is gone, with what Services and policies were to be.
     fn recover(&mut self) -> Result<(), RulesError> {
         self.known.clear();
-        let comment = self.talk(|state, socket| wire::table_comment(socket, &state.table))?;
-        if comment.is_some() {
+        let comment = self.talk(|state, socket| wire::table_comment(socket, &state.table));
+        if if_there(comment)?.is_some() {
             return Ok(());
         }
         self.declare()?;
@@ -261,15 +271,16 @@ impl State {
 fn list_all(state: &State, socket: &mut Socket) -> Result<Tables, SysError> {
     let mut tables = Tables::new();
     for set in set::all() {
-        tables.insert(set, list_if_there(socket, &state.table, set)?);
+        tables.insert(set, if_there(wire::list(socket, &state.table, set))?);
     }
     Ok(tables)
 }
 
-fn list_if_there(socket: &mut Socket, table: &str, set: Set) -> Result<Elements, SysError> {
-    match wire::list(socket, table, set) {
-        Err(error) if error.errno() == Some(libc::ENOENT) => Ok(Elements::new()),
-        listed => listed,
+/// Nothing, of a table or set that is not there.
+fn if_there<T: Default>(found: Result<T, SysError>) -> Result<T, SysError> {
+    match found {
+        Err(error) if error.errno() == Some(libc::ENOENT) => Ok(T::default()),
+        found => found,
     }
 }
 

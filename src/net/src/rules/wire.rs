@@ -23,6 +23,7 @@ const DELETE_TABLE: u16 = NFTABLES << 8 | 2;
 const NEW_ELEMENTS: u16 = NFTABLES << 8 | 12;
 const GET_ELEMENTS: u16 = NFTABLES << 8 | 13;
 const DELETE_ELEMENTS: u16 = NFTABLES << 8 | 14;
+const GET_GENERATION: u16 = NFTABLES << 8 | 16;
 /// `NFTA_TABLE_NAME`, `NFTA_TABLE_USERDATA`.
 const TABLE_NAME: u16 = 1;
 const TABLE_USERDATA: u16 = 6;
@@ -58,6 +59,20 @@ pub(super) fn header(family: u8, resource: u16) -> [u8; HEADER] {
 /// A socket in this thread's namespace.
 pub(super) fn socket() -> SysResult<Socket> {
     Socket::open(Family::Netfilter).doing("open", "a netlink socket")
+}
+
+/// Whether the kernel knows nothing of nftables: then it takes even a question for the rules' generation for invalid.
+pub(super) fn is_missing(socket: &mut Socket) -> bool {
+    let mut batch = Batch::new();
+    batch.message(GET_GENERATION, netlink::ACK, &header(0, 0));
+    let Ok(answers) = socket.execute(batch) else {
+        return false;
+    };
+    let invalid = |error: &io::Error| error.raw_os_error() == Some(libc::EINVAL);
+    answers
+        .results
+        .iter()
+        .any(|result| result.as_ref().is_err_and(invalid))
 }
 
 /// The comment of the table; `None` where there is no such table.

@@ -112,3 +112,32 @@ fn the_doctor_names_the_chain_that_is_closed_and_the_rule_that_opens_it() {
         .on_host("nft insert rule inet wall in iifname pn* accept");
     assert_eq!(told(), Vec::<String>::new());
 }
+
+#[test]
+fn the_doctor_sees_the_chains_of_legacy_iptables_too() {
+    let bay = Bay::new();
+    let told = || -> Vec<String> {
+        let findings = bay.at_host(|| pinnace_net::doctor::after_start(&bay.config));
+        findings.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(told(), Vec::<String>::new());
+    bay.world.on_host("iptables-legacy -P FORWARD DROP");
+    bay.world.on_host("ip6tables-legacy -A INPUT -j REJECT");
+    assert_eq!(
+        told(),
+        [
+            "The host's firewall drops what is forwarded to and from pods (chain FORWARD of legacy iptables). Add two \
+             rules: iptables-legacy -I FORWARD -i pn+ -j ACCEPT; iptables-legacy -I FORWARD -o pn+ -j ACCEPT.",
+            "The host's firewall drops what pods send to this host, the questions for names too (chain INPUT of legacy \
+             iptables). Add a rule: ip6tables-legacy -I INPUT -i pn+ -j ACCEPT.",
+        ]
+    );
+    for rule in [
+        "iptables-legacy -I FORWARD -i pn+ -j ACCEPT",
+        "iptables-legacy -I FORWARD -o pn+ -j ACCEPT",
+        "ip6tables-legacy -I INPUT -i pn+ -j ACCEPT",
+    ] {
+        bay.world.on_host(rule);
+    }
+    assert_eq!(told(), Vec::<String>::new());
+}

@@ -2,6 +2,7 @@
 //! other; then the loop over signals.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pinnace_core::config::NodeConfig;
 use pinnace_core::host::Host;
@@ -12,6 +13,7 @@ use pinnace_engine::worker::{Settings, Shared};
 use pinnace_server::{ControlServer, MetricsLimits, MetricsServer};
 use pinnace_sys::Layout;
 use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::timeout;
 
 use super::adapters::NodeAdapters;
 use super::face::AgentFace;
@@ -26,6 +28,8 @@ use crate::systemd::{Kept, notify};
 
 /// Deliveries and orders that may wait.
 const QUEUE: usize = 16;
+/// For what was asked before the end: as long as one DNS server is asked.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Runs the node until a signal ends it.
 pub async fn serve(
@@ -51,7 +55,7 @@ pub async fn serve(
     network.check()?;
     let settings = watch::Sender::new(Settings::new(&config, node.capacity.memory));
     let adapters = Arc::new(NodeAdapters::open(&layout, &config, &network, host).await?);
-    let _answering = adapters.names.serve(names);
+    let answering = adapters.names.serve(names);
     let board = Arc::new(Board::default());
     board.update_readiness(|ready| ready.expect(deliveries_from.ids().into_iter().map(|id| id.0)));
     board.set_node(&node);
@@ -74,7 +78,9 @@ pub async fn serve(
         started_at,
     });
     tokio::spawn(control.serve(Arc::clone(&face)));
-    tokio::spawn(MetricsServer::new(face, MetricsLimits::default()).serve(listeners));
+    let closing = watch::Sender::new(false);
+    let metrics = MetricsServer::new(face, MetricsLimits::default());
+    let scraped = tokio::spawn(metrics.serve_until(listeners, closing.subscribe()));
 
     let disks = adapters.runtime.clone();
     tokio::spawn(async move { disks.measure_disks().await });
@@ -108,8 +114,16 @@ pub async fn serve(
         tracing::warn!(%error, "systemd was not told");
     }
     follow_signals(&mut asked, &reloader, &orders, manager).await;
-    adapters.leave_nothing(&board).await;
     let _ = notify("STOPPING=1");
+    closing.send_replace(true);
+    let named = async {
+        if let Some(answering) = answering {
+            answering.finish(LAST_ANSWERS).await;
+        }
+    };
+    // Whoever is not done by then asks again.
+    let _ = tokio::join!(timeout(LAST_ANSWERS, scraped), named);
+    adapters.leave_nothing(&board).await;
     Ok(())
 }
 

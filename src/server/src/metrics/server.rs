@@ -13,7 +13,7 @@ use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::{MetricsFace, MetricsLimits, ScrapeFailed, page};
@@ -25,6 +25,8 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 /// After a failed accept (no descriptors left, say) before the next.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// A request that is under way when no more is to be taken arrives within this time.
+const LAST_REQUEST: Duration = Duration::from_secs(1);
 
 /// Serves one [`MetricsFace`] on any number of listeners.
 pub struct MetricsServer<F> {
@@ -55,11 +57,18 @@ impl<F: MetricsFace> MetricsServer<F> {
 
     /// Serves until the future is dropped; then all connections end.
     pub async fn serve(self, listeners: Vec<TcpListener>) {
+        let (_never, closing) = watch::channel(false);
+        self.serve_until(listeners, closing).await;
+    }
+
+    /// Serves until `closing` is true and who was let in has an answer; who comes then waits in the listeners, where
+    /// somebody keeps them.
+    pub async fn serve_until(self, listeners: Vec<TcpListener>, closing: watch::Receiver<bool>) {
         let mut accepting = JoinSet::new();
         for listener in listeners {
-            accepting.spawn(accept(listener, Arc::clone(&self.shared)));
+            accepting.spawn(accept(listener, Arc::clone(&self.shared), closing.clone()));
         }
-        // The loops never end by themselves; a panic in one of them must not silence the others.
+        // A panic in one of the loops must not silence the others.
         while let Some(ended) = accepting.join_next().await {
             if let Err(error) = ended {
                 tracing::error!(%error, "a listener of the metrics' face ended");
@@ -68,16 +77,29 @@ impl<F: MetricsFace> MetricsServer<F> {
     }
 }
 
-async fn accept<F: MetricsFace>(listener: TcpListener, shared: Arc<Shared<F>>) {
+/// Waits until no more is to be taken.
+async fn closed(closing: &mut watch::Receiver<bool>) {
+    // Without a sender the task that waits here is about to end.
+    let _ = closing.wait_for(|closing| *closing).await;
+}
+
+async fn accept<F: MetricsFace>(
+    listener: TcpListener,
+    shared: Arc<Shared<F>>,
+    mut closing: watch::Receiver<bool>,
+) {
     // The tasks end with this loop; the slots end single ones before.
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            // Both arms may be cancelled at their await: neither has taken anything by then.
+            // All arms may be cancelled at their await: none has taken anything by then.
+            biased;
+            () = closed(&mut closing) => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     let busy = Busy::default();
-                    let handle = connections.spawn(converse(stream, peer, Arc::clone(&shared), busy.clone()));
+                    let connection = converse(stream, peer, Arc::clone(&shared), busy.clone(), closing.clone());
+                    let handle = connections.spawn(connection);
                     shared.slots.enter(handle, busy);
                 }
                 Err(error) => {
@@ -88,14 +110,39 @@ async fn accept<F: MetricsFace>(listener: TcpListener, shared: Arc<Shared<F>>) {
             Some(_) = connections.join_next() => {}
         }
     }
+    while connections.join_next().await.is_some() {}
 }
 
-async fn converse<F: MetricsFace>(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared<F>>, busy: Busy) {
+/// Whether the peer says anything. To be asked before hyper, which closes what has said nothing as soon as no more is
+/// to be taken.
+async fn speaks(stream: &TcpStream, patience: Duration, closing: &mut watch::Receiver<bool>) -> bool {
+    let last_request = async {
+        closed(closing).await;
+        tokio::time::sleep(LAST_REQUEST).await;
+    };
+    let mut first = [0];
+    tokio::select! {
+        peeked = stream.peek(&mut first) => peeked.is_ok_and(|length| length > 0),
+        () = tokio::time::sleep(patience) => false,
+        () = last_request => false,
+    }
+}
+
+async fn converse<F: MetricsFace>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    shared: Arc<Shared<F>>,
+    busy: Busy,
+    mut closing: watch::Receiver<bool>,
+) {
     // An answer is one write; waiting to fill a segment would only delay its end.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "set TCP_NODELAY");
     }
     let limits = &shared.limits;
+    if !speaks(&stream, limits.header_timeout, &mut closing).await {
+        return;
+    }
     let io = TokioIo::new(Stall::new(stream, limits.write_timeout));
     let service = hyper::service::service_fn(|request| {
         let guard = busy.enter();
@@ -106,14 +153,23 @@ async fn converse<F: MetricsFace>(stream: TcpStream, peer: SocketAddr, shared: A
             Ok::<_, Infallible>(response)
         }
     });
-    let served = hyper::server::conn::http1::Builder::new()
+    let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         // hyper refuses a smaller buffer than 8 KiB.
         .max_buf_size(limits.header_bytes.max(8192))
         .max_headers(limits.headers)
-        .serve_connection(io, service)
-        .await;
+        .serve_connection(io, service);
+    let mut connection = std::pin::pin!(connection);
+    let served = tokio::select! {
+        // First, so that what has come is read before hyper is told.
+        biased;
+        served = connection.as_mut() => served,
+        () = closed(&mut closing) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
     if let Err(error) = served {
         let cause = std::error::Error::source(&error)
             .map(ToString::to_string)

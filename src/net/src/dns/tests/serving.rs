@@ -181,3 +181,46 @@ async fn a_known_name_takes_well_under_a_millisecond() {
     println!("median {:?}, 99th {:?}", times[500], times[990]);
     assert!(times[500] < Duration::from_millis(2), "median {:?}", times[500]);
 }
+
+#[tokio::test]
+async fn a_server_that_finishes_answers_what_it_took_and_nothing_else() {
+    let mut node = Node::with(&[]);
+    let question = asked(WEB, Rtype::A).bytes();
+    let by_udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    by_udp.send_to(&question, node.udp).await.unwrap();
+    let mut by_tcp = TcpStream::connect(node.tcp).await.unwrap();
+    let mut silent = TcpStream::connect(node.tcp).await.unwrap();
+    by_tcp.write_u16(question.len() as u16).await.unwrap();
+    by_tcp.write_all(&question).await.unwrap();
+    let early = timeout(Duration::from_millis(200), by_udp.readable()).await;
+    assert!(early.is_err(), "both wait for the first table");
+
+    let finished = tokio::spawn(node.serving.take().unwrap().finish(LIMIT));
+    tokio::task::yield_now().await;
+    let late = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    late.send_to(&question, node.udp).await.unwrap();
+    node.dns.publish(sample());
+    assert_eq!(receive(&by_udp).await.answer.len(), 1);
+    let length = timeout(LIMIT, by_tcp.read_u16()).await.unwrap().unwrap();
+    assert!(length > 12);
+    // It was let in before.
+    assert_eq!(say(&mut silent, &question).await.answer.len(), 1);
+    drop((by_tcp, silent));
+    timeout(LIMIT, finished).await.unwrap().unwrap();
+    assert!(late.try_recv(&mut [0; 512]).is_err(), "it is for who comes next");
+}
+
+#[tokio::test]
+async fn a_server_finishes_in_time_whatever_waits() {
+    let mut node = Node::with(&[]);
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    socket
+        .send_to(&asked(WEB, Rtype::A).bytes(), node.udp)
+        .await
+        .unwrap();
+    let early = timeout(Duration::from_millis(200), socket.readable()).await;
+    assert!(early.is_err(), "it waits for the first table");
+    let finished = node.serving.take().unwrap().finish(Duration::from_millis(50));
+    // The table would be waited for much longer.
+    timeout(Duration::from_secs(2), finished).await.unwrap();
+}

@@ -93,6 +93,15 @@ pub fn findings(settings: &NetworkSettings, layout: &Layout) -> Vec<Finding> {
     }
 }
 
+/// What still stands in the way of pods once their network was started; blocks.
+pub fn after_start(settings: &NetworkSettings) -> Vec<Finding> {
+    match settings.plan().pods {
+        PodNetwork::Routed => pinnace_net::doctor::after_start(&settings.routed()),
+        // Plugins look after the links and rules that they make.
+        PodNetwork::Cni | PodNetwork::None => Vec::new(),
+    }
+}
+
 impl Network for PodsNetwork {
     async fn list(&self) -> PortResult<Vec<PodUid>> {
         ask!(self, one => one.list().await)

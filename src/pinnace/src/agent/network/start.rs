@@ -9,9 +9,10 @@ use pinnace_core::host::Host;
 use pinnace_core::pod::Backoff;
 use pinnace_core::ports::PortError;
 use pinnace_engine::board::Board;
+use pinnace_net::Finding;
 use pinnace_sys::Layout;
 
-use super::pods::findings;
+use super::pods::{after_start, findings};
 use super::settings::NetworkSettings;
 use crate::agent::adapters::NodeAdapters;
 
@@ -37,7 +38,8 @@ pub async fn keep_up(
         let why = error.chain();
         if why != said {
             tell(&adapters, &board, &error);
-            lacks(settings.clone(), layout.clone()).await;
+            let (settings, layout) = (settings.clone(), layout.clone());
+            say(move || findings(&settings, &layout)).await;
             said = why;
         }
         tries = tries.saturating_add(1);
@@ -46,6 +48,7 @@ pub async fn keep_up(
     if !said.is_empty() {
         tracing::info!("the network of pods is up");
     }
+    say(move || after_start(&settings)).await;
 }
 
 fn tell(adapters: &NodeAdapters, board: &Board, error: &PortError) {
@@ -63,8 +66,8 @@ fn tell(adapters: &NodeAdapters, board: &Board, error: &PortError) {
 }
 
 /// What it is that the host lacks, where that is known.
-async fn lacks(settings: NetworkSettings, layout: Layout) {
-    let looked = tokio::task::spawn_blocking(move || findings(&settings, &layout)).await;
+async fn say(look: impl FnOnce() -> Vec<Finding> + Send + 'static) {
+    let looked = tokio::task::spawn_blocking(look).await;
     for finding in looked.unwrap_or_default() {
         tracing::error!("{finding}");
     }
