@@ -63,28 +63,55 @@ fn tidy(value: &mut Value) {
     }
 }
 
-/// Quantities of a pod's spec, where a text or number is one.
+/// Quantities of a pod's spec, or a claim's, where a text or number is one.
 fn canonical_quantities(spec: &mut Value) {
-    for container in items(spec.get_mut("containers")) {
-        for list in ["requests", "limits"] {
-            let amounts = container
-                .get_mut("resources")
-                .and_then(|resources| resources.get_mut(list));
-            if let Some(Value::Object(amounts)) = amounts {
-                amounts.values_mut().for_each(canonical_quantity);
-            }
+    canonical_resources(spec);
+    for list in ["initContainers", "containers"] {
+        for container in items(spec.get_mut(list)) {
+            canonical_resources(container);
+            items(container.get_mut("env")).for_each(|variable| {
+                variable
+                    .get_mut("valueFrom")
+                    .into_iter()
+                    .for_each(canonical_divisor);
+            });
         }
     }
-    for volume in items(spec.get_mut("volumes")) {
-        let limit = volume
-            .get_mut("emptyDir")
-            .and_then(|source| source.get_mut("sizeLimit"));
-        limit.into_iter().for_each(canonical_quantity);
+    members(spec.get_mut("overhead")).for_each(canonical_quantity);
+    items(spec.get_mut("volumes")).for_each(canonical_volume);
+}
+
+fn canonical_resources(of: &mut Value) {
+    for list in ["requests", "limits"] {
+        let amounts = of.get_mut("resources").and_then(|all| all.get_mut(list));
+        members(amounts).for_each(canonical_quantity);
     }
+}
+
+fn canonical_volume(volume: &mut Value) {
+    let limit = volume.pointer_mut("/emptyDir/sizeLimit");
+    limit.into_iter().for_each(canonical_quantity);
+    let claim = volume.pointer_mut("/ephemeral/volumeClaimTemplate/spec");
+    claim.into_iter().for_each(canonical_resources);
+    items(volume.pointer_mut("/downwardAPI/items")).for_each(canonical_divisor);
+    for source in items(volume.pointer_mut("/projected/sources")) {
+        items(source.pointer_mut("/downwardAPI/items")).for_each(canonical_divisor);
+    }
+}
+
+/// The divisor of a `resourceFieldRef`.
+fn canonical_divisor(of: &mut Value) {
+    let divisor = of.pointer_mut("/resourceFieldRef/divisor");
+    divisor.into_iter().for_each(canonical_quantity);
 }
 
 fn items(list: Option<&mut Value>) -> impl Iterator<Item = &mut Value> {
     list.and_then(Value::as_array_mut).into_iter().flatten()
+}
+
+fn members(map: Option<&mut Value>) -> impl Iterator<Item = &mut Value> {
+    let map = map.and_then(Value::as_object_mut);
+    map.into_iter().flat_map(|members| members.values_mut())
 }
 
 fn canonical_quantity(value: &mut Value) {

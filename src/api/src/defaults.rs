@@ -6,6 +6,7 @@
 //! tolerations of a node that is lost) is no default and is not added.
 
 mod network;
+mod storage;
 
 use serde_json::{Map, Value, json};
 
@@ -36,6 +37,9 @@ impl Document {
             Some("Service") => within(&mut object, "spec", network::service_spec),
             Some("NetworkPolicy") => within(&mut object, "spec", network::policy_spec),
             Some("Namespace") => network::namespace(&mut object),
+            Some("Secret") => storage::secret(&mut object),
+            Some("PersistentVolumeClaim") => within(&mut object, "spec", storage::claim_spec),
+            Some("StorageClass") => storage::storage_class(&mut object),
             _ => {}
         }
         object
@@ -117,9 +121,8 @@ fn container(container: &mut Object) {
         set_text(port, "protocol", "TCP");
     }
     for variable in objects(container, "env") {
-        let source = object_at(variable, "valueFrom").and_then(|source| object_at(source, "fieldRef"));
-        if let Some(field) = source {
-            set_text(field, "apiVersion", "v1");
+        if let Some(source) = object_at(variable, "valueFrom") {
+            downward_source(source);
         }
     }
     for name in ["livenessProbe", "readinessProbe", "startupProbe"] {
@@ -167,11 +170,20 @@ fn volume(volume: &mut Object) {
     if let Some(host_path) = object_at(volume, "hostPath") {
         set(host_path, "type", json!(""));
     }
+    if let Some(image) = object_at(volume, "image") {
+        let reference = image.get("reference").and_then(Value::as_str).unwrap_or_default();
+        let policy = default_pull_policy(reference).as_str();
+        set_text(image, "pullPolicy", policy);
+    }
+    let template = object_at(volume, "ephemeral").and_then(|source| object_at(source, "volumeClaimTemplate"));
+    if let Some(template) = template {
+        within(template, "spec", storage::claim_spec);
+    }
     for kind in ["secret", "configMap", "downwardAPI", "projected"] {
         if let Some(source) = object_at(volume, kind) {
             set(source, "defaultMode", json!(0o644));
             // Of the downward API these are the volume's items, of the projected kind its sources.
-            objects(source, "items").for_each(downward_item);
+            objects(source, "items").for_each(downward_source);
             objects(source, "sources").for_each(projection);
         }
     }
@@ -182,13 +194,17 @@ fn projection(source: &mut Object) {
         set(token, "expirationSeconds", json!(3600));
     }
     if let Some(downward) = object_at(source, "downwardAPI") {
-        objects(downward, "items").for_each(downward_item);
+        objects(downward, "items").for_each(downward_source);
     }
 }
 
-fn downward_item(item: &mut Object) {
-    if let Some(field) = object_at(item, "fieldRef") {
+/// A variable's source, or a file, of the downward API.
+fn downward_source(source: &mut Object) {
+    if let Some(field) = object_at(source, "fieldRef") {
         set_text(field, "apiVersion", "v1");
+    }
+    if let Some(resource) = object_at(source, "resourceFieldRef") {
+        set(resource, "divisor", json!("0"));
     }
 }
 

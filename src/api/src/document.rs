@@ -5,6 +5,8 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use crate::canonical;
+use crate::claim::{PersistentVolumeClaim, StorageClass};
+use crate::config_map::ConfigMap;
 use crate::daemonset::DaemonSet;
 use crate::ident::{Namespace, ObjectName};
 use crate::namespace::NamespaceObject;
@@ -12,6 +14,7 @@ use crate::network_policy::NetworkPolicy;
 use crate::pod::Pod;
 use crate::problem::Problem;
 use crate::read::read_document;
+use crate::secret::Secret;
 use crate::service::Service;
 
 const DIGEST_LENGTH: usize = 10;
@@ -76,6 +79,14 @@ pub enum Object {
     NetworkPolicy(NetworkPolicy),
     /// A Namespace: policies select by its labels.
     Namespace(NamespaceObject),
+    /// A ConfigMap: pods take its texts as variables and files.
+    ConfigMap(ConfigMap),
+    /// A Secret: likewise, and nobody else may read it.
+    Secret(Secret),
+    /// A PersistentVolumeClaim: storage that outlasts a pod.
+    PersistentVolumeClaim(PersistentVolumeClaim),
+    /// A StorageClass: how claims are served.
+    StorageClass(StorageClass),
     /// A kind that only accompanies others and is without effect here.
     Noted(ObjectKey),
 }
@@ -106,6 +117,10 @@ impl Object {
             Object::Service(service) => Some(&service.document),
             Object::NetworkPolicy(policy) => Some(&policy.document),
             Object::Namespace(namespace) => Some(&namespace.document),
+            Object::ConfigMap(map) => Some(&map.document),
+            Object::Secret(secret) => Some(&secret.document),
+            Object::PersistentVolumeClaim(claim) => Some(&claim.document),
+            Object::StorageClass(class) => Some(&class.document),
             Object::Noted(_) => None,
         }
     }
@@ -123,6 +138,10 @@ impl Object {
             Object::Service(service) => of("Service", &service.meta),
             Object::NetworkPolicy(policy) => of("NetworkPolicy", &policy.meta),
             Object::Namespace(namespace) => of("Namespace", &namespace.meta),
+            Object::ConfigMap(map) => of("ConfigMap", &map.meta),
+            Object::Secret(secret) => of("Secret", &secret.meta),
+            Object::PersistentVolumeClaim(claim) => of("PersistentVolumeClaim", &claim.meta),
+            Object::StorageClass(class) => of("StorageClass", &class.meta),
             Object::Noted(key) => key.clone(),
         }
     }

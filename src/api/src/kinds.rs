@@ -13,6 +13,14 @@ pub(crate) enum Treatment {
     NetworkPolicy,
     /// A Namespace, of which the labels count.
     Namespace,
+    /// A ConfigMap, from which pods take texts.
+    ConfigMap,
+    /// A Secret, likewise.
+    Secret,
+    /// A PersistentVolumeClaim, for storage that outlasts a pod.
+    PersistentVolumeClaim,
+    /// A StorageClass, by which claims are served.
+    StorageClass,
     /// A list: its items are objects of their own; `Some` where all are of one kind.
     List { of: Option<&'static str> },
     /// Without effect here, with the reason.
@@ -25,7 +33,7 @@ const NO_EVICTION: &str = "nothing here evicts pods by that budget";
 const NO_PREEMPTION: &str = "no pod is preempted by priority here";
 
 /// Kind, its API version, and what is done with it.
-const KINDS: [(&str, &str, Treatment); 27] = [
+const KINDS: [(&str, &str, Treatment); 35] = [
     ("Pod", "v1", Treatment::Pod),
     ("DaemonSet", "apps/v1", Treatment::DaemonSet),
     ("List", "v1", Treatment::List { of: None }),
@@ -53,6 +61,32 @@ const KINDS: [(&str, &str, Treatment); 27] = [
         "v1",
         Treatment::List {
             of: Some("Namespace"),
+        },
+    ),
+    ("ConfigMap", "v1", Treatment::ConfigMap),
+    (
+        "ConfigMapList",
+        "v1",
+        Treatment::List {
+            of: Some("ConfigMap"),
+        },
+    ),
+    ("Secret", "v1", Treatment::Secret),
+    ("SecretList", "v1", Treatment::List { of: Some("Secret") }),
+    ("PersistentVolumeClaim", "v1", Treatment::PersistentVolumeClaim),
+    (
+        "PersistentVolumeClaimList",
+        "v1",
+        Treatment::List {
+            of: Some("PersistentVolumeClaim"),
+        },
+    ),
+    ("StorageClass", "storage.k8s.io/v1", Treatment::StorageClass),
+    (
+        "StorageClassList",
+        "storage.k8s.io/v1",
+        Treatment::List {
+            of: Some("StorageClass"),
         },
     ),
     ("ServiceAccount", "v1", Treatment::Noted { why: NO_ACCOUNTS }),

@@ -40,6 +40,31 @@ pub(crate) fn object(root: &Node, report: &mut Report<'_>) -> Option<Object> {
             let document = canonical::of_object(root.to_json());
             convert::namespace(&namespace, document, report).map(Object::Namespace)
         }
+        Treatment::ConfigMap => {
+            let json = typed::with_whole_data(root);
+            let map = typed::config_map(&json, report)?;
+            support::check(kind, root, report);
+            convert::config_map(map, canonical::of_object(json), report).map(Object::ConfigMap)
+        }
+        Treatment::Secret => {
+            report.hide_values();
+            let json = typed::with_whole_data(root);
+            let secret = typed::secret(&json, report)?;
+            support::check(kind, root, report);
+            convert::secret(secret, canonical::of_object(json), report).map(Object::Secret)
+        }
+        Treatment::PersistentVolumeClaim => {
+            let claim = typed::claim(root, report)?;
+            support::check(kind, root, report);
+            let document = canonical::of_object(root.to_json());
+            convert::claim(&claim, document, report).map(Object::PersistentVolumeClaim)
+        }
+        Treatment::StorageClass => {
+            let class = typed::storage_class(root, report)?;
+            support::check(kind, root, report);
+            let document = canonical::of_object(root.to_json());
+            convert::storage_class(&class, document, report).map(Object::StorageClass)
+        }
         Treatment::Noted { why } => {
             let key = convert::key_of(kind, root, report);
             report.add(

@@ -22,6 +22,7 @@ pub(crate) struct Report<'d> {
     object: Option<String>,
     problems: Vec<Problem>,
     wrong: HashSet<String>,
+    hides_values: bool,
 }
 
 impl<'d> Report<'d> {
@@ -32,6 +33,7 @@ impl<'d> Report<'d> {
             object: None,
             problems: Vec::new(),
             wrong: HashSet::new(),
+            hides_values: false,
         }
     }
 
@@ -41,6 +43,16 @@ impl<'d> Report<'d> {
             problem.object = Some(object.clone());
         }
         self.object = Some(object);
+    }
+
+    /// From here on, no finding shows what the document holds: it is a Secret's.
+    pub(crate) fn hide_values(&mut self) {
+        self.hides_values = true;
+    }
+
+    /// Whether findings may not show what the document holds.
+    pub(crate) fn hides_values(&self) -> bool {
+        self.hides_values
     }
 
     /// How many findings there are.

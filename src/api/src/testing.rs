@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::pod::Container;
 use crate::{
-    ContainerName, DaemonSet, Document, NamespaceObject, NetworkPolicy, Object, Pod, PodUid, ReadLimits,
-    Service, read_documents,
+    ConfigMap, ContainerName, DaemonSet, Document, NamespaceObject, NetworkPolicy, Object,
+    PersistentVolumeClaim, Pod, PodUid, ReadLimits, Secret, Service, StorageClass, read_documents,
 };
 
 /// The pod `name` of the namespace `default`.
@@ -91,6 +91,52 @@ pub fn namespace(name: &str, labels: &Value) -> NamespaceObject {
         Object::Namespace(namespace) => namespace,
         other => panic!("not a Namespace: {other:?}"),
     }
+}
+
+/// The ConfigMap `namespace`/`name`; `fields` are all but its metadata.
+pub fn config_map(namespace: &str, name: &str, fields: Value) -> ConfigMap {
+    match object(&named("v1", "ConfigMap", namespace, name, fields)) {
+        Object::ConfigMap(map) => map,
+        other => panic!("not a ConfigMap: {other:?}"),
+    }
+}
+
+/// The Secret `namespace`/`name`; `fields` are all but its metadata.
+pub fn secret(namespace: &str, name: &str, fields: Value) -> Secret {
+    match object(&named("v1", "Secret", namespace, name, fields)) {
+        Object::Secret(secret) => secret,
+        other => panic!("not a Secret: {other:?}"),
+    }
+}
+
+/// The PersistentVolumeClaim `namespace`/`name`.
+pub fn claim(namespace: &str, name: &str, spec: &Value) -> PersistentVolumeClaim {
+    let fields = json!({"spec": spec});
+    match object(&named("v1", "PersistentVolumeClaim", namespace, name, fields)) {
+        Object::PersistentVolumeClaim(claim) => claim,
+        other => panic!("not a PersistentVolumeClaim: {other:?}"),
+    }
+}
+
+/// The StorageClass `name`; `fields` are all but its metadata.
+pub fn storage_class(name: &str, fields: Value) -> StorageClass {
+    match object(&named(
+        "storage.k8s.io/v1",
+        "StorageClass",
+        "default",
+        name,
+        fields,
+    )) {
+        Object::StorageClass(class) => class,
+        other => panic!("not a StorageClass: {other:?}"),
+    }
+}
+
+fn named(version: &str, kind: &str, namespace: &str, name: &str, mut fields: Value) -> Value {
+    fields["apiVersion"] = json!(version);
+    fields["kind"] = json!(kind);
+    fields["metadata"] = json!({"name": name, "namespace": namespace});
+    fields
 }
 
 /// The `number`-th UID.

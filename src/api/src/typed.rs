@@ -5,8 +5,9 @@
 //! build much time.
 
 use k8s_openapi::api::apps::v1::DaemonSet;
-use k8s_openapi::api::core::v1::{Namespace, Pod, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, PersistentVolumeClaim, Pod, Secret, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::storage::v1::StorageClass;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::Segment;
@@ -43,9 +44,50 @@ pub(crate) fn namespace(root: &Node, report: &mut Report<'_>) -> Option<Namespac
     typed(root, report)
 }
 
-/// `None` where the document is too wrong to go on with; the reasons are reported.
-fn typed<T: DeserializeOwned>(root: &Node, report: &mut Report<'_>) -> Option<T> {
+/// Reads a ConfigMap from what [`with_whole_data`] made of it.
+pub(crate) fn config_map(json: &Value, report: &mut Report<'_>) -> Option<ConfigMap> {
+    typed_json(json.clone(), report)
+}
+
+/// Reads a Secret from what [`with_whole_data`] made of it.
+pub(crate) fn secret(json: &Value, report: &mut Report<'_>) -> Option<Secret> {
+    typed_json(json.clone(), report)
+}
+
+/// Reads a PersistentVolumeClaim.
+pub(crate) fn claim(root: &Node, report: &mut Report<'_>) -> Option<PersistentVolumeClaim> {
+    typed(root, report)
+}
+
+/// Reads a StorageClass.
+pub(crate) fn storage_class(root: &Node, report: &mut Report<'_>) -> Option<StorageClass> {
+    typed(root, report)
+}
+
+/// The document of a ConfigMap or Secret with its data as Go reads it: a null is an empty value, and base64 may
+/// be folded into lines.
+pub(crate) fn with_whole_data(root: &Node) -> Value {
     let mut json = root.to_json();
+    let is_secret = json["kind"] == "Secret";
+    for (field, is_base64) in [("data", is_secret), ("binaryData", true), ("stringData", false)] {
+        let members = json.get_mut(field).and_then(Value::as_object_mut);
+        for value in members.into_iter().flat_map(|members| members.values_mut()) {
+            match value {
+                Value::Null => *value = Value::String(String::new()),
+                Value::String(text) if is_base64 => text.retain(|letter| !matches!(letter, '\r' | '\n')),
+                _ => {}
+            }
+        }
+    }
+    json
+}
+
+fn typed<T: DeserializeOwned>(root: &Node, report: &mut Report<'_>) -> Option<T> {
+    typed_json(root.to_json(), report)
+}
+
+/// `None` where the document is too wrong to go on with; the reasons are reported.
+fn typed_json<T: DeserializeOwned>(mut json: Value, report: &mut Report<'_>) -> Option<T> {
     for _ in 0..MOST_MISTYPED {
         let mut unknown = Vec::new();
         match attempt(&json, &mut unknown) {
@@ -63,7 +105,7 @@ fn typed<T: DeserializeOwned>(root: &Node, report: &mut Report<'_>) -> Option<T>
             Err(error) => {
                 let steps = steps_of(error.path());
                 let expected = expected_type(error.inner());
-                let detail = mistyped(lookup(&json, &steps), &expected);
+                let detail = mistyped(lookup(&json, &steps), &expected, report.hides_values());
                 with_path(&steps, &mut |path| {
                     report.add(Severity::Error, path, detail.clone())
                 });
@@ -175,12 +217,25 @@ fn remove(json: &mut Value, steps: &[Step], expected: &str) -> bool {
     }
 }
 
+/// What must be base64 and is not.
+const BASE64: &str = "a base64-encoded string";
+
+/// How errors of the decoder begin; they would show a part of the text.
+const BASE64_ERRORS: [&str; 4] = [
+    "Invalid symbol",
+    "Invalid last symbol",
+    "Invalid input length",
+    "Invalid padding",
+];
+
 /// The type that a field must have, in Kubernetes' words.
 fn expected_type(error: &serde_json::Error) -> String {
     let text = error.to_string();
+    let is_base64 = BASE64_ERRORS.iter().any(|start| text.starts_with(start));
     let expected = text
         .rsplit_once("expected ")
         .map_or(text.as_str(), |(_, expected)| expected);
+    let expected = if is_base64 { BASE64 } else { expected };
     let expected = match expected {
         "a boolean" => "bool",
         "a string" => "string",
@@ -194,8 +249,12 @@ fn expected_type(error: &serde_json::Error) -> String {
 }
 
 /// What is wrong with a value of the wrong type.
-fn mistyped(value: Option<&Value>, expected: &str) -> String {
+fn mistyped(value: Option<&Value>, expected: &str, is_hidden: bool) -> String {
+    if let (Some(Value::String(_)), BASE64) = (value, expected) {
+        return "illegal base64 data".to_owned();
+    }
     let kind = match value {
+        Some(Value::Number(_)) if is_hidden => "number".to_owned(),
         Some(Value::Bool(_)) => "bool".to_owned(),
         Some(Value::Number(number)) => format!("number {number}"),
         Some(Value::String(_)) => "string".to_owned(),

@@ -5,6 +5,8 @@
 //! errors is not taken.
 
 mod address;
+mod claim;
+mod config_map;
 mod container;
 mod daemonset;
 mod dns;
@@ -23,18 +25,22 @@ mod probe;
 mod resources;
 mod restart;
 mod scheduling;
+mod secret;
 mod security;
 mod selector;
 mod service;
 mod signal;
 mod volume;
 
+pub(crate) use claim::{claim, storage_class};
+pub(crate) use config_map::config_map;
 pub(crate) use daemonset::daemon_set;
 pub(crate) use image::default_pull_policy;
 pub(crate) use meta::key_of;
 pub(crate) use namespace::namespace;
 pub(crate) use network_policy::network_policy;
 pub(crate) use pod::pod;
+pub(crate) use secret::secret;
 pub(crate) use service::service;
 
 use crate::report::Report;

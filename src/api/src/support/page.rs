@@ -1,15 +1,29 @@
 //! `docs/FIELDS.md`, written from the table, so that the page cannot say anything else than the node does.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use super::Effect;
 use super::table::TYPES;
 
+/// The kinds that are read by the table.
+const KINDS: [&str; 9] = [
+    "Pod",
+    "DaemonSet",
+    "Service",
+    "NetworkPolicy",
+    "Namespace",
+    "ConfigMap",
+    "Secret",
+    "PersistentVolumeClaim",
+    "StorageClass",
+];
+
 const HEAD: &str = "# Fields
 
-What this node does with each field of a Pod, DaemonSet, Service, NetworkPolicy or Namespace. The page is made from the
-table that the node itself asks (`src/api/src/support/table.rs`); `BLESS=1 cargo test -p pinnace-api --lib support`
+What this node does with each field of a Pod, DaemonSet, Service, NetworkPolicy, Namespace, ConfigMap, Secret,
+PersistentVolumeClaim or StorageClass. The page is made from the table that the node itself asks (`src/api/src/support/table.rs`); `BLESS=1 cargo test -p pinnace-api --lib support`
 writes it anew.
 
 - **enforced**: the field does what Kubernetes says it does.
@@ -23,7 +37,8 @@ that is null, or an empty text or list. A field that no list names is refused as
 
 fn page() -> String {
     let mut page = HEAD.to_owned();
-    for (name, fields) in TYPES {
+    let reached = reached();
+    for (name, fields) in TYPES.iter().filter(|(name, _)| reached.contains(name)) {
         let _ = write!(
             page,
             "\n## {}\n\n| field | here | |\n| --- | --- | --- |\n",
@@ -35,6 +50,27 @@ fn page() -> String {
         }
     }
     page
+}
+
+/// The types that a document can hold: those that only refused fields lead to are not shown.
+fn reached() -> BTreeSet<&'static str> {
+    let mut reached = BTreeSet::new();
+    let mut next: Vec<&str> = KINDS.to_vec();
+    while let Some(name) = next.pop() {
+        if !reached.insert(name) {
+            continue;
+        }
+        let fields = TYPES.iter().filter(|(known, _)| *known == name);
+        next.extend(
+            fields
+                .flat_map(|(_, fields)| *fields)
+                .filter_map(|(_, effect)| match effect {
+                    Effect::Into(inner) => Some(*inner),
+                    _ => None,
+                }),
+        );
+    }
+    reached
 }
 
 fn title(name: &str) -> &str {

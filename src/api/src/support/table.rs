@@ -3,7 +3,10 @@
 //! A field that would make a pod behave wrongly if it were passed over is refused; one that the pod runs well
 //! without is taken with a warning that gives the reason.
 
+mod config;
+mod lifecycle;
 mod network;
+mod sources;
 
 use super::Effect::{self, Choice, Held, Inert, Into, Refused};
 
@@ -18,6 +21,9 @@ const NO_MESSAGE: &str = "termination messages are not read yet";
 const NO_TOKEN: &str = "no token is mounted: there is no API server to use it with";
 const NO_ACCOUNT: &str = "no API server knows the account here";
 
+const NO_FILE: &str = "no cluster gives the token: the volume has no such file";
+
+const TOKEN_FILE: Effect = Inert(&[], NO_FILE);
 const NO: Effect = Refused(&[]);
 const NO_BUT_FALSE: Effect = Refused(&["false"]);
 const SECCOMP: Effect = Into("SeccompProfile");
@@ -47,17 +53,64 @@ pub(super) const TYPES: &[(&str, Fields)] = &[
     ("LabelSelectorRequirement", REQUIREMENT),
     ("Toleration", TOLERATION),
     ("Container", CONTAINER),
-    ("EnvVar", &[("name", Held), ("value", Held), ("valueFrom", NO)]),
+    ("EnvVar", sources::ENV_VAR),
+    ("EnvVarSource", sources::ENV_VAR_SOURCE),
+    ("ConfigMapKeySelector", sources::KEY_SELECTOR),
+    ("SecretKeySelector", sources::KEY_SELECTOR),
+    ("ObjectFieldSelector", sources::FIELD_SELECTOR),
+    ("ResourceFieldSelector", sources::RESOURCE_SELECTOR),
+    ("EnvFromSource", sources::ENV_FROM),
+    ("ConfigMapEnvSource", sources::ENV_OBJECT),
+    ("SecretEnvSource", sources::ENV_OBJECT),
+    ("Probe", lifecycle::PROBE),
+    ("Lifecycle", lifecycle::LIFECYCLE),
+    ("LifecycleHandler", lifecycle::HANDLER),
+    ("ExecAction", &[("command", Held)]),
+    ("HTTPGetAction", lifecycle::HTTP_GET),
+    ("HTTPHeader", &[("name", Held), ("value", Held)]),
+    ("TCPSocketAction", &[("host", Held), ("port", Held)]),
+    ("GRPCAction", lifecycle::GRPC),
+    ("SleepAction", &[("seconds", Held)]),
+    ("ContainerRestartRule", lifecycle::RESTART_RULE),
+    (
+        "ContainerRestartRuleOnExitCodes",
+        &[("operator", Held), ("values", Held)],
+    ),
+    ("ContainerResizePolicy", lifecycle::RESIZE_POLICY),
     ("ContainerPort", CONTAINER_PORT),
     ("ResourceRequirements", RESOURCES),
     ("VolumeMount", VOLUME_MOUNT),
     ("SecurityContext", SECURITY),
+    ("SELinuxOptions", SE_LINUX),
+    ("Sysctl", &[("name", Held), ("value", Held)]),
+    ("PodReadinessGate", &[("conditionType", Held)]),
     ("Capabilities", &[("add", Held), ("drop", Held)]),
     ("SeccompProfile", PROFILE),
     ("AppArmorProfile", PROFILE),
     ("Volume", VOLUME),
     ("HostPathVolumeSource", &[("path", Held), ("type", Held)]),
     ("EmptyDirVolumeSource", EMPTY_DIR),
+    ("ConfigMapVolumeSource", sources::CONFIG_MAP_VOLUME),
+    ("SecretVolumeSource", sources::SECRET_VOLUME),
+    ("KeyToPath", sources::KEY_TO_PATH),
+    ("DownwardAPIVolumeSource", sources::DOWNWARD_VOLUME),
+    ("DownwardAPIVolumeFile", sources::DOWNWARD_FILE),
+    ("ProjectedVolumeSource", sources::PROJECTED),
+    ("VolumeProjection", sources::PROJECTION),
+    ("ConfigMapProjection", sources::OBJECT_PROJECTION),
+    ("SecretProjection", sources::OBJECT_PROJECTION),
+    (
+        "DownwardAPIProjection",
+        &[("items", Into("DownwardAPIVolumeFile"))],
+    ),
+    ("ServiceAccountTokenProjection", sources::TOKEN_PROJECTION),
+    ("ImageVolumeSource", sources::IMAGE_VOLUME),
+    ("PersistentVolumeClaimVolumeSource", sources::CLAIM_VOLUME),
+    (
+        "EphemeralVolumeSource",
+        &[("volumeClaimTemplate", Into("PersistentVolumeClaimTemplate"))],
+    ),
+    ("PersistentVolumeClaimTemplate", config::CLAIM_TEMPLATE),
     ("HostAlias", &[("hostnames", Held), ("ip", Held)]),
     ("PodDNSConfig", DNS_CONFIG),
     ("PodDNSConfigOption", &[("name", Held), ("value", Held)]),
@@ -74,6 +127,15 @@ pub(super) const TYPES: &[(&str, Fields)] = &[
     ("NetworkPolicyPort", network::POLICY_PORT),
     ("IPBlock", &[("cidr", Held), ("except", Held)]),
     ("Namespace", network::NAMESPACE),
+    ("ConfigMap", config::CONFIG_MAP),
+    ("Secret", config::SECRET),
+    ("PersistentVolumeClaim", config::CLAIM),
+    ("PersistentVolumeClaimSpec", config::CLAIM_SPEC),
+    (
+        "VolumeResourceRequirements",
+        &[("limits", NO), ("requests", Held)],
+    ),
+    ("StorageClass", config::STORAGE_CLASS),
 ];
 
 const POD: Fields = &[
@@ -370,6 +432,8 @@ const SECURITY: Fields = &[
     ("seccompProfile", SECCOMP),
     ("windowsOptions", Refused(&["{}"])),
 ];
+
+const SE_LINUX: Fields = &[("level", Held), ("role", Held), ("type", Held), ("user", Held)];
 
 const PROFILE: Fields = &[
     ("localhostProfile", NO),

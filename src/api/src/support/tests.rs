@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::apps::v1::DaemonSet;
-use k8s_openapi::api::core::v1::{Namespace, Pod, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, PersistentVolumeClaim, Pod, Secret, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::storage::v1::StorageClass;
 use serde::Deserialize;
 use serde::de::value::{Error, StrDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
@@ -17,6 +18,9 @@ use super::table::TYPES;
 
 /// A text that every type which is written as one takes: strings, times, quantities.
 const TEXT: &str = "2020-01-01T00:00:00.000000Z";
+
+/// A text that bytes take.
+const BASE64: &str = "aaaa";
 
 #[derive(Default)]
 struct Trace {
@@ -44,7 +48,8 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_str(TEXT)
+        let is_bytes = matches!(self.field, Some((_, "data" | "binaryData")));
+        visitor.visit_str(if is_bytes { BASE64 } else { TEXT })
     }
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_bool(true)
@@ -180,6 +185,10 @@ fn trace() -> Trace {
     into::<Service>(&mut trace);
     into::<NetworkPolicy>(&mut trace);
     into::<Namespace>(&mut trace);
+    into::<ConfigMap>(&mut trace);
+    into::<Secret>(&mut trace);
+    into::<PersistentVolumeClaim>(&mut trace);
+    into::<StorageClass>(&mut trace);
     trace
 }
 

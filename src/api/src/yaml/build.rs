@@ -107,7 +107,7 @@ impl Builder {
                 None => Err("tag is not supported"),
             },
         };
-        resolved.map_err(|why| self.fault(line, format!("cannot decode {}: {why}", quoted(text))))
+        resolved.map_err(|why| self.fault(line, format!("cannot decode a value: {why}")))
     }
 
     fn key(&mut self, text: &str, plain: bool, tag: Option<&Tag>, line: u32) -> Result<(), Fault> {

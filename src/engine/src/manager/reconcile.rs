@@ -82,6 +82,8 @@ impl<A: Adapters> Manager<A> {
                 | Item::Namespace(_)
                 | Item::ConfigMap(_)
                 | Item::Secret(_)
+                | Item::Claim(_)
+                | Item::StorageClass(_)
                 | Item::Noted(_) => {}
             }
         }

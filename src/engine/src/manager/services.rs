@@ -208,7 +208,13 @@ fn gather(catalog: &Catalog) -> NetworkObjects {
             Item::Namespace(namespace) => {
                 namespaces.insert(namespace.name.clone(), namespace.labels());
             }
-            Item::Pod(_) | Item::DaemonSet(_) | Item::ConfigMap(_) | Item::Secret(_) | Item::Noted(_) => {}
+            Item::Pod(_)
+            | Item::DaemonSet(_)
+            | Item::ConfigMap(_)
+            | Item::Secret(_)
+            | Item::Claim(_)
+            | Item::StorageClass(_)
+            | Item::Noted(_) => {}
         }
     }
     objects.namespaces = namespaces;

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use pinnace_api::read::Located;
 use pinnace_api::{
-    ConfigMap, DaemonSet, NamespaceObject, NetworkPolicy, Object, ObjectKey, Pod, Problem, Secret, Service,
+    ConfigMap, DaemonSet, NamespaceObject, NetworkPolicy, Object, ObjectKey, PersistentVolumeClaim, Pod,
+    Problem, Secret, Service, StorageClass,
 };
 
 /// Which source delivered; also `origin.source` in a pod's record.
@@ -35,6 +36,10 @@ pub enum Item {
     ConfigMap(Arc<ConfigMap>),
     /// A Secret.
     Secret(Arc<Secret>),
+    /// A PersistentVolumeClaim.
+    Claim(Arc<PersistentVolumeClaim>),
+    /// A StorageClass.
+    StorageClass(Arc<StorageClass>),
     /// A kind without effect here.
     Noted(ObjectKey),
 }
@@ -47,6 +52,10 @@ impl From<Object> for Item {
             Object::Service(service) => Item::Service(Arc::new(service)),
             Object::NetworkPolicy(policy) => Item::NetworkPolicy(Arc::new(policy)),
             Object::Namespace(namespace) => Item::Namespace(Arc::new(namespace)),
+            Object::ConfigMap(map) => Item::ConfigMap(Arc::new(map)),
+            Object::Secret(secret) => Item::Secret(Arc::new(secret)),
+            Object::PersistentVolumeClaim(claim) => Item::Claim(Arc::new(claim)),
+            Object::StorageClass(class) => Item::StorageClass(Arc::new(class)),
             Object::Noted(key) => Item::Noted(key),
         }
     }

@@ -124,6 +124,8 @@ fn step(placed: &Placed, node: &Node, present: &Present) -> Option<Step> {
         | Item::Namespace(_)
         | Item::ConfigMap(_)
         | Item::Secret(_)
+        | Item::Claim(_)
+        | Item::StorageClass(_)
         | Item::Noted(_) => None,
         Item::Pod(pod) => {
             let known = present.pods.get(&placed.key);

@@ -9,6 +9,7 @@
 
 mod containers;
 mod hooks;
+mod objects;
 mod pods;
 mod security;
 mod variables;

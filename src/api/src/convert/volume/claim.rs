@@ -71,7 +71,7 @@ pub(super) fn ephemeral(
 }
 
 /// What a claim asks for.
-pub(crate) fn claim_spec(
+pub(in crate::convert) fn claim_spec(
     given: &v1::PersistentVolumeClaimSpec,
     path: &Path<'_>,
     report: &mut Report<'_>,

@@ -16,6 +16,8 @@ use crate::pod::{Volume, VolumeSource};
 use crate::report::Report;
 use crate::tree::Path;
 
+pub(super) use claim::claim_spec;
+
 /// A pod's volumes.
 pub(super) struct Volumes {
     /// Those that nothing is wrong with.
