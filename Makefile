@@ -47,7 +47,7 @@ deb: build ## build the Debian package (installs cargo-deb where it is missing)
 test-deb: deb ## install, upgrade, remove and purge the package in a Debian root of its own
 	tests/deb-root "$$(ls -t $(TARGET)/debian/pinnace_*.deb | head -n 1)"
 
-test-vm: deps-build ## the part of the tests that needs a machine of its own: cgroup v2, the unit, a reboot (2 minutes)
+test-vm: deps-build ## the part of the tests that needs a machine of its own: cgroup v2, the unit, a reboot, a kernel that lacks pieces (4 minutes)
 	packaging/deps vm
 	$(CARGO) build --locked -p pinnace -p pinnace-shim
 	TARGET=$(TARGET) tests/vm/cgroup-v2
