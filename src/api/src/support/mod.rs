@@ -5,6 +5,8 @@
 
 #[cfg(test)]
 mod page;
+#[cfg(test)]
+mod shown;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::Effect;
-use super::table::TYPES;
+use super::shown::shown_by;
+use super::table::{Fields, TYPES};
 
 /// The kinds that are read by the table.
-const KINDS: [&str; 9] = [
+pub(super) const KINDS: [&str; 9] = [
     "Pod",
     "DaemonSet",
     "Service",
@@ -23,10 +24,10 @@ const KINDS: [&str; 9] = [
 const HEAD: &str = "# Fields
 
 What this node does with each field of a Pod, DaemonSet, Service, NetworkPolicy, Namespace, ConfigMap, Secret,
-PersistentVolumeClaim or StorageClass. The page is made from the table that the node itself asks (`src/api/src/support/table.rs`); `BLESS=1 cargo test -p pinnace-api --lib support`
-writes it anew.
+PersistentVolumeClaim or StorageClass. The page is made from the table that the node itself asks
+(`src/api/src/support/table.rs`); `BLESS=1 cargo test -p pinnace-api --lib support` writes it anew.
 
-- **enforced**: the field does what Kubernetes says it does.
+- **enforced**: the field does what Kubernetes says it does; the test shows it.
 - **→ Type**: its own fields are listed under that type.
 - **no effect**: it is accepted with a warning that gives the reason; the pod runs well without.
 - **refused**: the object is not taken, since the pod would behave wrongly if the field were passed over.
@@ -37,19 +38,33 @@ that is null, or an empty text or list. A field that no list names is refused as
 
 fn page() -> String {
     let mut page = HEAD.to_owned();
-    let reached = reached();
-    for (name, fields) in TYPES.iter().filter(|(name, _)| reached.contains(name)) {
+    for (name, fields) in reached_types() {
         let _ = write!(
             page,
             "\n## {}\n\n| field | here | |\n| --- | --- | --- |\n",
             title(name)
         );
         for (field, effect) in *fields {
-            let (here, note) = words(*effect);
+            let (here, mut note) = words(*effect);
+            if let (Effect::Held, Some(test)) = (effect, shown_by(name, field)) {
+                note = link(test);
+            }
             let _ = writeln!(page, "| {field} | {here} | {note} |");
         }
     }
     page
+}
+
+/// Leads to a test's file.
+fn link(test: &str) -> String {
+    let (file, function) = test.split_once("::").unwrap_or((test, ""));
+    format!("[{}](../{file})", function.replace('_', " "))
+}
+
+/// The table's types that a document can hold.
+pub(super) fn reached_types() -> impl Iterator<Item = &'static (&'static str, Fields)> {
+    let reached = reached();
+    TYPES.iter().filter(move |(name, _)| reached.contains(name))
 }
 
 /// The types that a document can hold: those that only refused fields lead to are not shown.

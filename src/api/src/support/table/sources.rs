@@ -2,13 +2,17 @@
 
 use super::{Fields, Held, Into, NO, TOKEN_FILE};
 
-pub(super) const ENV_VAR: Fields = &[("name", Held), ("value", Held), ("valueFrom", NO)];
+pub(super) const ENV_VAR: Fields = &[
+    ("name", Held),
+    ("value", Held),
+    ("valueFrom", Into("EnvVarSource")),
+];
 
 pub(super) const ENV_VAR_SOURCE: Fields = &[
     ("configMapKeyRef", NO),
-    ("fieldRef", NO),
+    ("fieldRef", Into("ObjectFieldSelector")),
     ("fileKeyRef", NO),
-    ("resourceFieldRef", NO),
+    ("resourceFieldRef", Into("ResourceFieldSelector")),
     ("secretKeyRef", NO),
 ];
 

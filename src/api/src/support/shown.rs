@@ -1,0 +1,372 @@
+//! The test that shows each field's enforcement: it fails where the node does not do what the field says.
+
+use super::Effect;
+use super::table::TYPES;
+
+/// A type, fields of it, and the test that shows them: its file and its function.
+type Shown = (&'static str, &'static [&'static str], &'static str);
+
+pub(super) const SHOWN: &[Shown] = &[
+    ("Pod", &["apiVersion", "kind"], KINDS),
+    ("DaemonSet", &["apiVersion", "kind"], KINDS),
+    ("Service", &["apiVersion", "kind"], KINDS),
+    ("NetworkPolicy", &["apiVersion", "kind"], KINDS),
+    ("Namespace", &["apiVersion", "kind"], KINDS),
+    ("PersistentVolumeClaim", &["apiVersion", "kind"], KINDS),
+    ("StorageClass", &["apiVersion", "kind"], KINDS),
+    ("ConfigMap", &["apiVersion", "kind"], KINDS),
+    ("Secret", &["apiVersion", "kind"], KINDS),
+    ("ConfigMap", &["binaryData", "data", "immutable"], CONFIG_MAP),
+    ("Secret", &["data", "immutable", "stringData"], SECRET),
+    (
+        "Secret",
+        &["type"],
+        "src/api/src/convert/tests/objects.rs::secrets_of_a_type_have_its_keys",
+    ),
+    (
+        "ObjectMeta",
+        &["annotations", "labels", "name", "namespace"],
+        FIELDS_OF_POD,
+    ),
+    ("TemplateMeta", &["annotations", "labels"], TEMPLATE),
+    (
+        "DaemonSetUpdateStrategy",
+        &["type"],
+        "tests/tests/admission.rs::an_edited_daemonset_is_replaced_by_its_strategy",
+    ),
+    // A pod.
+    ("PodSpec", &["dnsPolicy"], RESOLV_CONF),
+    ("PodDNSConfig", &["nameservers", "searches"], RESOLV_CONF),
+    ("PodDNSConfigOption", &["name", "value"], RESOLV_CONF),
+    ("PodSpec", &["enableServiceLinks"], SERVICE_LINKS),
+    ("HostAlias", &["hostnames", "ip"], HOSTS),
+    ("PodSpec", &["hostname", "subdomain"], HOSTS),
+    (
+        "PodSpec",
+        &["setHostnameAsFQDN"],
+        "src/core/src/network/files.rs::the_kernel_is_told_the_full_name_where_the_pod_asks_for_it",
+    ),
+    (
+        "PodSpec",
+        &["hostIPC", "hostNetwork", "hostPID"],
+        "tests/tests/security.rs::the_hosts_namespaces_are_shared_where_a_pod_asks_for_them",
+    ),
+    (
+        "PodSpec",
+        &["nodeName", "nodeSelector"],
+        "tests/tests/admission.rs::what_does_not_fit_waits_for_room_and_what_names_the_node_is_refused",
+    ),
+    (
+        "PodSpec",
+        &["restartPolicy"],
+        "tests/tests/lifecycle.rs::on_failure_restarts_until_it_succeeds",
+    ),
+    (
+        "PodSpec",
+        &["terminationGracePeriodSeconds"],
+        "tests/tests/lifecycle.rs::a_removed_pod_is_asked_to_end_and_killed_after_its_grace_period",
+    ),
+    (
+        "PodOS",
+        &["name"],
+        "src/core/src/admission/tests/verdicts.rs::another_operating_system_is_refused_after_scheduling",
+    ),
+    (
+        "NodeSelectorRequirement",
+        &["key", "operator", "values"],
+        "src/core/src/admission/tests/affinity.rs::every_operator_compares_as_kubernetes_does",
+    ),
+    ("LabelSelector", &["matchLabels"], SELECTOR),
+    (
+        "LabelSelectorRequirement",
+        &["key", "operator", "values"],
+        SELECTOR,
+    ),
+    (
+        "Toleration",
+        &["effect", "key", "operator", "value"],
+        "src/core/src/node/tests.rs::tolerations_of_all_forms_bear_the_taints_that_they_name",
+    ),
+    (
+        "Toleration",
+        &["tolerationSeconds"],
+        "src/core/src/admission/tests/eviction.rs::toleration_seconds_count_from_when_taint_and_pod_were_both_there",
+    ),
+    (
+        "PodSecurityContext",
+        &["runAsGroup", "runAsUser", "supplementalGroups"],
+        USERS,
+    ),
+    ("PodSecurityContext", &["runAsNonRoot"], NON_ROOT),
+    // A container.
+    ("Container", &["args", "command", "workingDir"], LITERALS),
+    ("EnvVar", &["name", "value"], LITERALS),
+    (
+        "Container",
+        &["image", "imagePullPolicy"],
+        "tests/tests/missing_images.rs::a_pod_whose_image_may_not_be_pulled_starts_at_once_when_its_archive_is_laid_down",
+    ),
+    (
+        "Container",
+        &["name"],
+        "tests/tests/lifecycle.rs::one_container_restarts_and_its_neighbour_goes_on",
+    ),
+    (
+        "Container",
+        &["stdin", "tty"],
+        "tests/tests/environment.rs::a_container_has_an_open_stdin_or_a_terminal_where_it_asks_for_one",
+    ),
+    ("ObjectFieldSelector", &["fieldPath"], FIELDS_OF_POD),
+    (
+        "ObjectFieldSelector",
+        &["apiVersion"],
+        "src/api/src/convert/tests/variables.rs::other_fields_are_refused_in_kubernetes_words",
+    ),
+    (
+        "ResourceFieldSelector",
+        &["containerName", "divisor", "resource"],
+        "tests/tests/environment.rs::a_container_is_told_its_own_requests_and_limits_and_anothers",
+    ),
+    ("ContainerPort", &["containerPort", "hostPort"], HOST_PORT),
+    (
+        "ContainerPort",
+        &["hostIP"],
+        "tests/tests/network_ports.rs::a_host_port_with_an_address_is_there_on_that_address_only",
+    ),
+    (
+        "ContainerPort",
+        &["protocol"],
+        "tests/tests/network_ports.rs::the_same_number_serves_two_pods_by_different_protocols",
+    ),
+    ("ContainerPort", &["name"], NAMED_TARGET),
+    (
+        "ResourceRequirements",
+        &["limits", "requests"],
+        "tests/tests/limits.rs::the_kernel_has_the_limits_of_a_container_and_of_its_pod",
+    ),
+    (
+        "VolumeMount",
+        &["mountPath", "name"],
+        "tests/tests/volumes.rs::containers_share_an_empty_dir_that_outlives_their_restarts_and_ends_with_the_pod",
+    ),
+    (
+        "VolumeMount",
+        &["mountPropagation"],
+        "tests/tests/volumes.rs::mounts_travel_as_the_propagation_says",
+    ),
+    (
+        "VolumeMount",
+        &["readOnly"],
+        "tests/tests/volumes.rs::a_read_only_mount_refuses_writes",
+    ),
+    (
+        "VolumeMount",
+        &["subPath"],
+        "tests/tests/volumes.rs::a_sub_path_shows_one_folder_or_file_of_a_volume",
+    ),
+    (
+        "SecurityContext",
+        &["allowPrivilegeEscalation", "readOnlyRootFilesystem"],
+        "tests/tests/security.rs::no_new_privileges_and_a_read_only_root",
+    ),
+    (
+        "SecurityContext",
+        &["privileged"],
+        "tests/tests/security.rs::a_privileged_container_has_all_that_the_agent_has",
+    ),
+    ("SecurityContext", &["runAsGroup", "runAsUser"], USERS),
+    ("SecurityContext", &["runAsNonRoot"], NON_ROOT),
+    (
+        "Capabilities",
+        &["add", "drop"],
+        "tests/tests/security.rs::capabilities_are_added_and_dropped",
+    ),
+    // Volumes.
+    (
+        "Volume",
+        &["name"],
+        "tests/tests/volumes.rs::host_paths_of_every_type_are_mounted",
+    ),
+    (
+        "HostPathVolumeSource",
+        &["path", "type"],
+        "tests/tests/volumes.rs::host_paths_of_every_type_are_mounted",
+    ),
+    (
+        "EmptyDirVolumeSource",
+        &["medium", "sizeLimit"],
+        "tests/tests/volumes.rs::an_empty_dir_in_memory_is_a_tmpfs_of_its_limits_size",
+    ),
+    // Services and policies.
+    (
+        "ServiceSpec",
+        &["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"],
+        "src/core/src/network/allocate/tests.rs::wishes_are_granted_or_refused_in_kubernetes_words",
+    ),
+    (
+        "ServiceSpec",
+        &["allocateLoadBalancerNodePorts"],
+        "src/api/tests/network.rs::a_load_balancer_is_a_node_port_unless_it_wants_no_ports_of_the_node",
+    ),
+    (
+        "ServiceSpec",
+        &["externalIPs"],
+        "src/core/src/network/services/tests.rs::both_families_where_the_service_has_both",
+    ),
+    (
+        "ServiceSpec",
+        &["externalName"],
+        "tests/tests/network_names.rs::an_external_name_leads_to_the_world",
+    ),
+    (
+        "ServiceSpec",
+        &[
+            "externalTrafficPolicy",
+            "internalTrafficPolicy",
+            "trafficDistribution",
+        ],
+        ONE_NODE,
+    ),
+    (
+        "ServiceSpec",
+        &["publishNotReadyAddresses"],
+        "src/core/src/network/services/tests.rs::only_ready_pods_get_traffic_unless_the_service_publishes_all",
+    ),
+    (
+        "ServiceSpec",
+        &["selector"],
+        "src/core/src/network/services/tests.rs::pods_of_the_namespace_with_all_labels_are_behind_it",
+    ),
+    ("ServiceSpec", &["sessionAffinity"], AFFINITY),
+    ("ClientIPConfig", &["timeoutSeconds"], AFFINITY),
+    ("ServiceSpec", &["type"], NODE_PORT),
+    ("ServicePort", &["nodePort", "port", "protocol"], NODE_PORT),
+    ("ServicePort", &["targetPort", "name"], NAMED_TARGET),
+    ("ServicePort", &["appProtocol"], ONE_NODE),
+    (
+        "NetworkPolicySpec",
+        &["policyTypes"],
+        "src/core/src/network/policies/tests.rs::a_policy_of_one_direction_leaves_the_other_alone",
+    ),
+    (
+        "NetworkPolicyPort",
+        &["endPort", "port", "protocol"],
+        "tests/tests/network_policies.rs::only_the_selected_pods_come_in_and_only_to_the_ports_that_are_named",
+    ),
+    (
+        "IPBlock",
+        &["cidr", "except"],
+        "tests/tests/network_policies.rs::addresses_outside_are_let_in_by_their_block_alone",
+    ),
+];
+
+const KINDS: &str = "src/api/src/support/shown.rs::a_kind_is_read_in_its_own_version_only";
+const CONFIG_MAP: &str = "src/api/src/convert/tests/objects.rs::a_config_map_holds_texts_and_bytes";
+const SECRET: &str = "src/api/src/convert/tests/objects.rs::a_secrets_texts_take_the_place_of_its_bytes";
+const FIELDS_OF_POD: &str = "tests/tests/environment.rs::a_container_is_told_the_fields_of_its_pod";
+const TEMPLATE: &str =
+    "src/api/tests/meaning.rs::a_daemon_sets_pod_carries_labels_owner_and_the_controllers_tolerations";
+const RESOLV_CONF: &str = "tests/tests/network_names.rs::resolv_conf_is_what_each_dns_policy_says";
+const SERVICE_LINKS: &str = "tests/tests/network_services.rs::listings_show_services_and_their_endpoints_and_containers_know_them_by_their_environment";
+const HOSTS: &str =
+    "src/core/src/network/files.rs::hosts_has_every_address_the_full_name_first_and_the_aliases_last";
+const SELECTOR: &str = "src/api/src/label_selector.rs::each_operator_as_kubernetes_has_it";
+const USERS: &str = "tests/tests/security.rs::users_and_groups_are_those_asked_for";
+const NON_ROOT: &str =
+    "src/api/tests/fixtures.rs::every_fault_is_found_with_its_line_and_field_and_hides_no_good_document";
+const LITERALS: &str =
+    "tests/tests/environment.rs::a_container_has_its_literal_variables_directory_command_and_arguments";
+const HOST_PORT: &str = "tests/tests/network_ports.rs::a_host_port_is_reached_from_outside_from_pods_and_from_the_host_and_goes_with_its_pod";
+const NAMED_TARGET: &str = "src/core/src/network/services/tests.rs::a_named_target_is_looked_up_in_each_pod";
+const AFFINITY: &str =
+    "tests/tests/network_services.rs::a_client_stays_with_its_endpoint_where_the_service_says_so";
+const NODE_PORT: &str =
+    "tests/tests/network_services.rs::a_node_port_is_reached_from_outside_from_pods_and_from_the_host";
+const ONE_NODE: &str = "src/api/tests/network.rs::a_service_has_its_addresses_ports_and_affinity";
+
+/// The test that shows a field.
+pub(super) fn shown_by(kind: &str, field: &str) -> Option<&'static str> {
+    let of = SHOWN
+        .iter()
+        .find(|(known, fields, _)| *known == kind && fields.contains(&field));
+    of.map(|(_, _, test)| *test)
+}
+
+#[test]
+fn every_enforced_field_of_a_document_is_shown_by_a_test_that_exists() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut lacking = Vec::new();
+    for (kind, fields) in super::page::reached_types() {
+        for (field, effect) in *fields {
+            match (effect, shown_by(kind, field)) {
+                (Effect::Held, None) => lacking.push(format!("{kind}.{field} names no test in shown.rs")),
+                (Effect::Held, Some(test)) if !exists(&root, test) => {
+                    lacking.push(format!("{kind}.{field}: there is no test {test}"));
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!(lacking.is_empty(), "{lacking:#?}");
+}
+
+/// Whether the file has a test of that name.
+fn exists(root: &std::path::Path, test: &str) -> bool {
+    let Some((file, function)) = test.split_once("::") else {
+        return false;
+    };
+    let text = std::fs::read_to_string(root.join(file)).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let at = lines.iter().position(|line| {
+        let name = line.split_once("fn ").map(|(_, rest)| rest);
+        name.is_some_and(|name| name.starts_with(&format!("{function}(")))
+    });
+    // Its attributes stand before it.
+    at.is_some_and(|at| {
+        let mut before = lines[..at].iter().rev().take_while(|line| line.starts_with("#["));
+        before.any(|line| line.starts_with("#[test]") || line.starts_with("#[tokio::test"))
+    })
+}
+
+#[test]
+fn every_field_that_names_a_test_is_in_the_table_and_named_once() {
+    let mut seen = std::collections::BTreeSet::new();
+    for (kind, fields, _) in SHOWN {
+        for field in *fields {
+            let of = TYPES.iter().find(|(known, _)| known == kind);
+            let effect = of.and_then(|(_, fields)| fields.iter().find(|(known, _)| known == field));
+            assert!(
+                matches!(effect, Some((_, Effect::Held))),
+                "{kind}.{field} is not enforced by the table"
+            );
+            assert!(seen.insert((kind, field)), "{kind}.{field} names two tests");
+        }
+    }
+}
+
+#[test]
+fn a_kind_is_read_in_its_own_version_only() {
+    use crate::read::{ReadLimits, read_documents};
+    for kind in super::page::KINDS {
+        let version = crate::kinds::version_of(kind).unwrap();
+        let found = |version: &str| {
+            let text = format!("{{apiVersion: {version}, kind: {kind}, metadata: {{name: A}}}}");
+            let reading = read_documents(text.as_bytes(), "a.yaml", &ReadLimits::default());
+            let problems = reading.problems.into_iter();
+            problems
+                .map(|problem| problem.message)
+                .collect::<Vec<_>>()
+                .join("\n")
+        };
+        let other = found("example.com/v9");
+        assert!(
+            other.contains("no matches for kind") && other.contains(version),
+            "{other}"
+        );
+        let own = found(version);
+        assert!(
+            !own.contains("no matches for kind") && own.contains("Invalid value: \"A\""),
+            "{kind}: {own}"
+        );
+    }
+}
