@@ -80,13 +80,21 @@ impl Leases {
         Ok(addresses.map(|_| self.in_order(addresses)))
     }
 
-    /// Gives back what the pod has.
+    /// Gives back what the pod has. Like [`Leases::find`], it trusts a memory that was read to know of every lease:
+    /// a listing for each of a thousand pods would be two million look-ups.
     pub(crate) fn release(&self, uid: &PodUid) -> Result<(), NetError> {
         let mut guard = self.lock();
-        // Read anew: nothing may stay behind.
-        let mut held = self.read()?;
+        let mut held = match guard.take() {
+            Some(held) => held,
+            None => self.read()?,
+        };
+        for address in held.pods.get(uid).into_iter().flatten() {
+            // Where anything fails, the memory is given up, and the next call reads anew.
+            if self.holder(*address)?.as_ref() == Some(uid) {
+                file::remove_file(&self.path(*address))?;
+            }
+        }
         for address in held.pods.remove(uid).into_iter().flatten() {
-            file::remove_file(&self.path(address))?;
             held.taken.remove(&address);
         }
         *guard = Some(held);

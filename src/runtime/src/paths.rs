@@ -18,6 +18,8 @@ use pinnace_sys::Layout;
 
 /// A file name of ext4 and its like is no longer.
 const MAX_NAME: usize = 255;
+/// Length of `-<container's id>.log`.
+const LOG_LINK_END: usize = "-".len() + 64 + ".log".len();
 
 /// The folders of one pod.
 #[derive(Debug, Clone)]
@@ -91,6 +93,16 @@ pub fn log_link(pod: &str, namespace: &str, container: &ContainerName, id: &str)
     start + &end
 }
 
+/// How the links to logs in this directory begin, as far as every one of them does; `None` where it has not the name of
+/// a pod's directory.
+pub fn log_links_front(directory: &Path) -> Option<String> {
+    let mut parts = directory.file_name()?.to_str()?.splitn(3, '_');
+    let (namespace, pod, _uid) = (parts.next()?, parts.next()?, parts.next()?);
+    let mut front = format!("{pod}_{namespace}_");
+    front.truncate(MAX_NAME - LOG_LINK_END);
+    Some(front)
+}
+
 /// The instance's log.
 pub fn log_file(directory: &Path, name: &ContainerName, attempt: u32) -> PathBuf {
     directory.join(name.as_str()).join(format!("{attempt}.log"))
@@ -109,6 +121,24 @@ mod tests {
         assert_eq!(link.len(), 255);
         assert!(link.ends_with(&format!("-{id}.log")));
         assert_eq!(log_link("p", "ns", &name("c"), "id"), "p_ns_c-id.log");
+    }
+
+    #[test]
+    fn every_link_of_a_pod_begins_as_its_directory_tells() {
+        let layout = Layout::new("/");
+        for pod in ["p", &"p".repeat(253), &"p".repeat(170)] {
+            for id in ["f".repeat(64), "1".to_owned()] {
+                let directory = log_directory(&layout, "a-namespace", pod, &name_of_pod());
+                let front = log_links_front(&directory).expect("a pod's directory");
+                let link = log_link(pod, "a-namespace", &name("c"), &id);
+                assert!(link.starts_with(&front), "{link} {front}");
+            }
+        }
+        assert_eq!(log_links_front(Path::new("/var/log/pods/other")), None);
+    }
+
+    fn name_of_pod() -> PodUid {
+        PodUid::new("u").expect("a uid")
     }
 
     #[test]

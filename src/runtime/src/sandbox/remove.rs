@@ -10,7 +10,7 @@ use pinnace_sys::{Layout, SysError, file, mount, tree};
 
 use crate::error::{Collected, RuntimeError};
 use crate::folders::entries;
-use crate::paths::{PodPaths, QOS_CLASSES, pod_cgroup};
+use crate::paths::{PodPaths, QOS_CLASSES, log_links_front, pod_cgroup};
 
 const KILL_LIMIT: Duration = Duration::from_secs(10);
 const GROUP_LIMIT: Duration = Duration::from_secs(5);
@@ -33,7 +33,7 @@ pub fn remove(layout: &Layout, cgroups: &Cgroups, uid: &PodUid) -> Result<(), Ru
     if paths.sandbox.exists() {
         // First, so that what is left after an error is never taken for a whole sandbox.
         failed.note(file::remove_file(&paths.file("ready")));
-        failed.note_all(mount::unmount_beneath(&paths.sandbox));
+        failed.note_all(mount::unmount_walking(&paths.sandbox));
         failed.note(tree::remove_tree(&paths.sandbox));
     }
     failed.note(tree::remove_tree(&paths.writable));
@@ -68,10 +68,15 @@ pub fn log_directories(layout: &Layout, uid: &PodUid) -> Result<Vec<std::path::P
     Ok(found)
 }
 
-/// Links whose target lies in the directory.
+/// Links whose target lies in the directory. Only those are read that have the name of the directory's pod: the folder
+/// holds the links of all pods.
 fn remove_links(links: &Path, directory: &Path) -> Result<(), RuntimeError> {
+    let front = log_links_front(directory).unwrap_or_default();
     let mut failed = Collected::default();
     for entry in entries(links)? {
+        if !entry.file_name().as_encoded_bytes().starts_with(front.as_bytes()) {
+            continue;
+        }
         let path = entry.path();
         if fs::read_link(&path).is_ok_and(|target| target.starts_with(directory)) {
             failed.note(file::remove_file(&path));

@@ -27,6 +27,8 @@ use crate::error::{Doing, SysError, SysResult};
 
 /// Mounts stacked on one place that are taken away in one call.
 const MAX_STACKED: u32 = 256;
+/// Files that are looked at one by one before the kernel's list is read instead.
+const MAX_WALKED: usize = 4096;
 
 /// Mounts a file system in memory. `size_bytes` of `None` leaves the kernel's default, half of the memory.
 pub fn mount_tmpfs(target: &Path, size_bytes: Option<u64>, mode: u32) -> SysResult<()> {
@@ -119,6 +121,57 @@ pub fn unmount_beneath(path: &Path) -> Result<Vec<PathBuf>, Vec<SysError>> {
     }
 }
 
+/// The same for a folder that holds few files: looks at each of them rather than at the kernel's list, which has
+/// thousands of mounts on a host of many pods.
+pub fn unmount_walking(path: &Path) -> Result<Vec<PathBuf>, Vec<SysError>> {
+    let (mut found, mut errors) = (Vec::new(), Vec::new());
+    let mut left = vec![(path.to_owned(), true)];
+    let mut walked = 0;
+    while let Some((path_here, is_folder)) = left.pop() {
+        walked += 1;
+        if walked > MAX_WALKED {
+            return unmount_beneath(path);
+        }
+        match unmount_here(&path_here) {
+            Ok(true) => found.push(path_here.clone()),
+            Ok(false) => {}
+            Err(error) => {
+                // What is mounted there still is another's content.
+                errors.push(error);
+                continue;
+            }
+        }
+        if is_folder {
+            match children(&path_here) {
+                Ok(children) => left.extend(children),
+                Err(error) => errors.push(error),
+            }
+        }
+    }
+    if errors.is_empty() { Ok(found) } else { Err(errors) }
+}
+
+/// Whether anything was mounted there.
+fn unmount_here(path: &Path) -> SysResult<bool> {
+    let mounted = is_mountpoint(path)?;
+    if mounted {
+        unmount(path)?;
+    }
+    Ok(mounted)
+}
+
+/// What is in a folder, and whether it is one itself; nothing, where it is gone.
+fn children(folder: &Path) -> SysResult<Vec<(PathBuf, bool)>> {
+    let child = |entry: std::io::Result<std::fs::DirEntry>| {
+        let entry = entry?;
+        Ok((entry.path(), entry.file_type()?.is_dir()))
+    };
+    match std::fs::read_dir(folder).and_then(|entries| entries.map(child).collect()) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        children => children.doing_on("list", folder),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,6 +226,43 @@ mod tests {
         assert_eq!(mounts.len(), 3);
         unmount_beneath(place.0.path()).unwrap();
         assert!(mounts_beneath(place.0.path()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_walk_takes_all_mounts_away_on_folders_and_files_and_touches_nothing_in_them() {
+        let place = Place::new();
+        let (outside, within) = (place.dir("outside"), place.dir("folder/within"));
+        std::fs::write(outside.join("file"), "kept").unwrap();
+        let file = place.dir("folder").join("pin");
+        std::fs::write(&file, "").unwrap();
+        bind(&outside, &within, BindOptions::default()).unwrap();
+        bind(&outside.join("file"), &file, BindOptions::default()).unwrap();
+        let stacked = place.dir("folder/stacked");
+        mount_tmpfs(&stacked, None, 0o755).unwrap();
+        mount_tmpfs(&place.dir("folder/stacked/inner"), None, 0o755).unwrap();
+        mount_tmpfs(&stacked, None, 0o755).unwrap();
+        std::os::unix::fs::symlink(&outside, place.0.path().join("folder/link")).unwrap();
+        let mut taken = unmount_walking(&place.0.path().join("folder")).unwrap();
+        taken.sort();
+        assert_eq!(taken, [file, stacked, within]);
+        assert_eq!(mounts_beneath(place.0.path()).unwrap(), Vec::<PathBuf>::new());
+        assert_eq!(std::fs::read_to_string(outside.join("file")).unwrap(), "kept");
+        assert_eq!(
+            unmount_walking(&place.0.path().join("absent")).unwrap(),
+            Vec::<PathBuf>::new()
+        );
+    }
+
+    #[test]
+    fn a_walk_of_more_files_than_it_looks_at_finds_all_mounts_too() {
+        let place = Place::new();
+        let last = place.dir("folder/z");
+        mount_tmpfs(&last, None, 0o755).unwrap();
+        for number in 0..=MAX_WALKED {
+            std::fs::write(place.0.path().join(format!("folder/{number}")), "").unwrap();
+        }
+        unmount_walking(&place.0.path().join("folder")).unwrap();
+        assert!(!is_mountpoint(&last).unwrap());
     }
 
     #[test]

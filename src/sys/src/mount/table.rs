@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::SysResult;
@@ -48,13 +48,29 @@ pub fn mount_table() -> SysResult<Vec<MountEntry>> {
 pub fn mounts_beneath(path: &Path) -> SysResult<Vec<PathBuf>> {
     // The kernel's list holds no links; what is gone can only be looked up as it is.
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let mut found: Vec<PathBuf> = mount_table()?
-        .into_iter()
-        .map(|entry| entry.mount_point)
-        .filter(|mount_point| mount_point.starts_with(&path))
-        .collect();
+    let content = file::read_limited(Path::new(MOUNT_INFO), MOUNT_INFO_MAX)?;
+    let mut found = points_beneath(&content, &path);
     found.sort_by_cached_key(|mount_point| Reverse(mount_point.components().count()));
     Ok(found)
+}
+
+/// Only lines whose mount point may lie there are read whole: a host of a thousand pods has thousands.
+fn points_beneath(content: &[u8], path: &Path) -> Vec<PathBuf> {
+    // Nothing that is written otherwise in the list comes before this place in the path.
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-".contains(byte);
+    let bytes = path.as_os_str().as_bytes();
+    let front = &bytes[..bytes.iter().position(|byte| !plain(byte)).unwrap_or(bytes.len())];
+    let lines = content.split(|byte| *byte == b'\n');
+    lines
+        .filter(|line| {
+            line.split(|byte| *byte == b' ')
+                .nth(4)
+                .is_some_and(|point| point.starts_with(front))
+        })
+        .filter_map(parse_line)
+        .map(|entry| entry.mount_point)
+        .filter(|point| point.starts_with(path))
+        .collect()
 }
 
 /// Reads the kernel's format; lines that are not in it are left out.
@@ -148,6 +164,19 @@ not a line\n\
             ("ext4", "rw,errors=continue")
         );
         assert_eq!(table[2].mount_point, Path::new("/run/gone"));
+    }
+
+    #[test]
+    fn points_beneath_a_path_are_found_whatever_is_written_otherwise_in_it() {
+        let beneath = |path: &str| points_beneath(TABLE, Path::new(path));
+        let disk = PathBuf::from("/mnt 2\\x");
+        assert_eq!(beneath("/mnt 2\\x"), std::slice::from_ref(&disk));
+        assert_eq!(beneath("/mnt 2"), Vec::<PathBuf>::new());
+        assert_eq!(
+            beneath("/"),
+            [PathBuf::from("/proc"), disk, PathBuf::from("/run/gone")]
+        );
+        assert_eq!(beneath("/run/gone"), [PathBuf::from("/run/gone")]);
     }
 
     #[test]
