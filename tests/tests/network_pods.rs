@@ -364,50 +364,6 @@ fn a_firewall_that_drops_what_is_forwarded_is_named_with_what_to_do() {
 }
 
 #[test]
-fn fifty_pods_come_and_go_under_kills_and_leave_no_link_lease_or_element() {
-    const PODS: usize = 50;
-    let mut site = Site::new();
-    let host = site.host();
-    let mut node = Node::started_on(&host);
-    let names: Vec<String> = (0..PODS).map(|number| format!("p{number}")).collect();
-    let file = |name: &str| format!("{name}.json");
-    for (number, name) in names.iter().enumerate() {
-        let mut manifest = pod(name, FOREVER);
-        manifest["spec"]["containers"][0]["ports"] =
-            json!([{"containerPort": 80, "hostPort": 20_000 + number}]);
-        node.lay(&file(name), &manifest.to_string());
-        if number == PODS / 2 {
-            node.end_agent(Signal::SIGKILL);
-            node.spawn(&[]);
-        }
-    }
-    for name in &names {
-        node.wait_running(name);
-    }
-    let mut addresses: Vec<IpAddr> = names.iter().flat_map(|name| node.addresses(name)).collect();
-    assert_eq!(addresses.len(), 2 * PODS);
-    addresses.sort_unstable();
-    addresses.dedup();
-    assert_eq!(addresses.len(), 2 * PODS, "no address is given twice");
-    assert_eq!(node.traces().links.len(), PODS);
-    for (number, name) in names.iter().enumerate() {
-        node.take_away(&file(name));
-        if number == PODS / 2 {
-            node.end_agent(Signal::SIGKILL);
-            node.spawn(&[]);
-        }
-    }
-    for name in &names {
-        node.wait_gone(name);
-    }
-    wait_for("nothing left", || {
-        let traces = node.traces();
-        (traces.links.is_empty() && traces.elements.is_empty() && traces.files.is_empty()).then_some(())
-    });
-    node.drain_and_find_nothing();
-}
-
-#[test]
 fn a_node_without_a_pod_network_touches_no_network() {
     let mut site = Site::new();
     let host = site.host();
