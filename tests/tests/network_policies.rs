@@ -212,3 +212,46 @@ fn addresses_outside_are_let_in_by_their_block_alone() {
     world.expect(STRANGER, SERVER, PORTS[0], false);
     world.end();
 }
+
+/// The friend's allowance among so many blocks, each on a hundred ports.
+fn wide(name: &str, blocks: usize) -> Value {
+    let block = |number: usize| json!({"ipBlock": {"cidr": format!("192.0.{number}.0/25")}});
+    let from: Vec<Value> = (0..blocks).map(block).collect();
+    let ports: Vec<Value> = (0..100)
+        .map(|number| json!({"port": 20_000 + 2 * number}))
+        .collect();
+    let friend = json!({"from": [{"podSelector": {"matchLabels": {"app": "friend"}}}]});
+    policy(
+        name,
+        "server",
+        &json!({"ingress": [{"from": from, "ports": ports}, friend]}),
+    )
+}
+
+#[test]
+fn a_policy_of_too_many_ranges_isolates_and_is_named_until_it_is_smaller() {
+    let world = World::new();
+    world.lay(&wide("wide", 82));
+    for from in [FRIEND, STRANGER] {
+        world.expect(from, SERVER, PORTS[0], false);
+    }
+    let events = world.node.events();
+    assert!(events.contains("NetworkPolicyTooLarge"), "{events}");
+    let doctor = || {
+        let mut doctor = world.node.command(&["doctor"]);
+        let told = world.host.place.within(move || doctor.output().unwrap());
+        String::from_utf8_lossy(&told.stdout).into_owned()
+    };
+    let told = doctor();
+    let named = told.lines().any(|line| {
+        line.contains("policy.json:1: NetworkPolicy default/wide") && line.contains("too many ranges")
+    });
+    assert!(named, "{told}");
+    // As many as are possible are laid.
+    world.lay(&wide("wide", 81));
+    world.expect(FRIEND, SERVER, PORTS[0], true);
+    world.expect(STRANGER, SERVER, PORTS[0], false);
+    let told = doctor();
+    assert!(!told.contains("too many ranges"), "{told}");
+    world.end();
+}

@@ -74,7 +74,14 @@ fn run(cli: &Cli) -> Outcome {
         Verb::Image(verb) => asking()?.block_on(commands::image::run(&layout, &client, verb, &mut out))?,
         Verb::Config(verb) => return Ok(verdict(commands::config::run(&layout, verb, &mut out)?)),
         Verb::Drain(args) => asking()?.block_on(commands::drain::run(&client, args, &mut out))?,
-        Verb::Doctor => return Ok(verdict(commands::doctor::run(&layout, &mut out)?)),
+        Verb::Doctor => {
+            let problems = problems_of(&client)?;
+            return Ok(verdict(commands::doctor::run(
+                &layout,
+                problems.as_ref(),
+                &mut out,
+            )?));
+        }
         Verb::Version => writeln!(out, "pinnace {}", env!("CARGO_PKG_VERSION"))?,
     }
     Ok(ExitCode::SUCCESS)
@@ -95,6 +102,11 @@ fn verdict(good: bool) -> ExitCode {
     } else {
         ExitCode::from(FAILED)
     }
+}
+
+/// What a running agent says is wrong with its manifests; `None` where none answers.
+fn problems_of(client: &Client) -> io::Result<Option<serde_json::Value>> {
+    Ok(asking()?.block_on(client.get("/v1/problems")).ok())
 }
 
 /// A runtime for one question.

@@ -33,6 +33,6 @@ pub use policies::policy_table;
 pub use resolver::{PodResolver, ResolvConf, ResolverWarning, pod_resolver};
 pub use services::service_table;
 pub use tables::{
-    Allowed, Direction, Endpoint, NameRecord, NameTable, PolicyTable, PortEntry, ServiceEntry, ServiceForm,
-    ServiceTable,
+    Allowed, Direction, Endpoint, Excess, NameRecord, NameTable, PolicyTable, PortEntry, RefusedPolicy,
+    ServiceEntry, ServiceForm, ServiceTable,
 };

@@ -86,6 +86,46 @@ pub struct PolicyTable {
     pub egress_isolated: BTreeSet<IpAddr>,
     /// What is allowed; no two of one direction, pod and protocol overlap.
     pub allowed: BTreeSet<Allowed>,
+    /// Policies that allow more than the rules may hold: their pods stay isolated, and nothing is allowed to them.
+    pub refused: BTreeMap<(Namespace, ObjectName), RefusedPolicy>,
+}
+
+/// Why a policy has no effect but to isolate.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("too many ranges: {excess}; nothing is allowed to pod {}/{}{}", .pod.0, .pod.1, and_others(*.others))]
+pub struct RefusedPolicy {
+    /// What is too many.
+    pub excess: Excess,
+    /// The first pod of those that are isolated for it.
+    pub pod: (Namespace, ObjectName),
+    /// How many other pods are.
+    pub others: usize,
+}
+
+/// A limit of what policies may allow, in ranges: each of peers next to each other with ports next to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Excess {
+    /// Of one address in one direction.
+    #[error("it allows, with the policies beside it, more than {limit} of peers and ports to one address")]
+    OfPod {
+        /// So many are possible.
+        limit: usize,
+    },
+    /// Of all together.
+    #[error(
+        "the node's policies allow more than {limit} of peers and ports, and those of this one's pods are the most"
+    )]
+    OfNode {
+        /// So many are possible.
+        limit: usize,
+    },
+}
+
+fn and_others(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        count => format!(" and {count} more"),
+    }
 }
 
 /// A box of peers and ports.

@@ -38,6 +38,7 @@ struct Inner {
     node: Option<Arc<Node>>,
     oom_kills: BTreeMap<(PodUid, ContainerName), u64>,
     problems: Vec<Problem>,
+    policy_problems: Vec<Problem>,
     events: Events,
     readiness: Readiness,
 }
@@ -231,18 +232,19 @@ impl Board {
     /// Replaces what is wrong with the manifests; news are logged.
     pub fn set_problems(&self, problems: &[Problem]) {
         let before = std::mem::replace(&mut self.inner().problems, problems.to_vec());
-        for problem in problems.iter().filter(|problem| !before.contains(problem)) {
-            match problem.severity {
-                pinnace_api::Severity::Error => tracing::error!("manifest: {problem}"),
-                pinnace_api::Severity::Warning => tracing::warn!("manifest: {problem}"),
-                pinnace_api::Severity::Note => tracing::info!("manifest: {problem}"),
-            }
-        }
+        log_news(&before, problems);
+    }
+
+    /// Replaces what is wrong with policies, which only their pods' addresses show; news are logged, and answered.
+    pub fn set_policy_problems(&self, problems: &[Problem]) -> Vec<Problem> {
+        let before = std::mem::replace(&mut self.inner().policy_problems, problems.to_vec());
+        log_news(&before, problems)
     }
 
     /// What is wrong with the manifests.
     pub fn problems(&self) -> Vec<Problem> {
-        self.inner().problems.clone()
+        let inner = self.inner();
+        [inner.problems.as_slice(), &inner.policy_problems].concat()
     }
 
     /// Takes note of an event.
@@ -281,4 +283,21 @@ impl Board {
         }
         counts
     }
+}
+
+/// Those that were not there before.
+fn log_news(before: &[Problem], now: &[Problem]) -> Vec<Problem> {
+    let news: Vec<Problem> = now
+        .iter()
+        .filter(|problem| !before.contains(problem))
+        .cloned()
+        .collect();
+    for problem in &news {
+        match problem.severity {
+            pinnace_api::Severity::Error => tracing::error!("manifest: {problem}"),
+            pinnace_api::Severity::Warning => tracing::warn!("manifest: {problem}"),
+            pinnace_api::Severity::Note => tracing::info!("manifest: {problem}"),
+        }
+    }
+    news
 }

@@ -204,7 +204,12 @@ fn gather(catalog: &Catalog) -> NetworkObjects {
                 let name = (service.meta.namespace.clone(), service.meta.name.clone());
                 objects.services.insert(name, Arc::clone(service));
             }
-            Item::NetworkPolicy(policy) => objects.policies.push(Arc::clone(policy)),
+            Item::NetworkPolicy(policy) => {
+                let name = (policy.meta.namespace.clone(), policy.meta.name.clone());
+                let place = (chosen.placed.file.clone(), chosen.placed.line);
+                objects.policy_places.insert(name, place);
+                objects.policies.push(Arc::clone(policy));
+            }
             Item::Namespace(namespace) => {
                 namespaces.insert(namespace.name.clone(), namespace.labels());
             }

@@ -12,6 +12,7 @@
 //! objects for the first time: what an earlier agent laid down stands until then.
 
 mod objects;
+mod refused;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -126,6 +127,7 @@ impl<A: Adapters> Tracker<A> {
             if let Some(objects) = objects {
                 let tables = Tables::of(&objects, &shared.board.pods(), &self.parts);
                 shared.board.set_services(tables.views(&objects));
+                refused::tell(&shared, &tables.policies, &objects);
                 self.apply(tables).await;
                 if self.policies.table.is_some() {
                     // Where there is no policy, no pod waits for any.

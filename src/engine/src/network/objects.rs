@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pinnace_api::{Cidr, NetworkPolicy, Service};
+use pinnace_api::{Cidr, Namespace, NetworkPolicy, ObjectName, Service};
 use pinnace_core::config::{NetworkPlan, PodNetwork};
 use pinnace_core::network::{NamespaceLabels, ServiceAllocations, ServiceName, ServiceRanges};
 use pinnace_core::node::OwnPort;
@@ -46,6 +46,8 @@ pub struct NetworkObjects {
     pub refused: BTreeMap<ServiceName, String>,
     /// All policies.
     pub policies: Vec<Arc<NetworkPolicy>>,
+    /// File and line of each policy.
+    pub policy_places: BTreeMap<(Namespace, ObjectName), (String, u32)>,
     /// Labels of namespaces that have an object.
     pub namespaces: NamespaceLabels,
 }

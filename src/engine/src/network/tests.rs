@@ -315,3 +315,61 @@ async fn a_pod_is_told_of_the_services_that_are_laid_beside_it_unless_it_asks_no
     ];
     assert_eq!(machine.arguments("own"), arguments);
 }
+
+/// Lets in from so many blocks, each on a hundred ports, none of which adjoin.
+fn wide_policy(blocks: usize) -> String {
+    let from: Vec<String> = (0..blocks)
+        .map(|number| format!("{{ipBlock: {{cidr: 192.0.{number}.0/25}}}}"))
+        .collect();
+    let ports: Vec<String> = (0..100)
+        .map(|number| format!("{{port: {}}}", 80 + 2 * number))
+        .collect();
+    let rules = format!(
+        ", ingress: [{{from: [{}], ports: [{}]}}]",
+        from.join(", "),
+        ports.join(", ")
+    );
+    POLICY.replace("podSelector: {}", &format!("podSelector: {{}}{rules}"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_past_the_limit_isolates_and_is_told_by_problem_and_event_until_it_is_put_right() {
+    let machine = Arc::new(Machine::new());
+    let agent = Agent::start(&machine);
+    let pod = labelled("one", "");
+    agent.list(&[pod.clone(), wide_policy(82)]).await;
+    let table = machine.fake.policies().unwrap();
+    let own = address(&agent, "one");
+    assert!(table.ingress_isolated.contains(&own));
+    assert_eq!(table.allowed.len(), 1, "what it says to itself");
+    let problems = agent.board.problems();
+    assert_eq!(problems.len(), 1, "{problems:#?}");
+    assert_eq!(
+        problems[0].object.as_deref(),
+        Some("NetworkPolicy default/closed")
+    );
+    assert!(
+        problems[0].line.is_some() && !problems[0].file.is_empty(),
+        "{problems:#?}"
+    );
+    let message = "too many ranges: it allows, with the policies beside it, more than 8192 of peers and ports to one \
+                   address; nothing is allowed to pod default/one";
+    assert_eq!(problems[0].message, message);
+    let told = || {
+        let events = agent.board.events();
+        let told = events
+            .iter()
+            .filter(|event| event.event.reason == "NetworkPolicyTooLarge");
+        told.map(|event| (event.event.object.to_string(), event.event.message.clone()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told(),
+        [("NetworkPolicy default/closed".to_owned(), message.to_owned())]
+    );
+
+    agent.list(&[pod, wide_policy(81)]).await;
+    pass(1_000).await;
+    assert_eq!(agent.board.problems(), []);
+    assert_eq!(machine.fake.policies().unwrap().allowed.len(), 8_101);
+}

@@ -29,8 +29,20 @@ impl PeerBox {
     }
 }
 
-/// All that the parts allow; no two boxes of a protocol overlap, nor does one with those of every protocol.
-pub(super) fn boxes<'p>(parts: impl Iterator<Item = &'p Part>) -> Vec<PeerBox> {
+/// The most that is compared to find the boxes of one pod: overlapping parts, summed over the places where any of them
+/// begins or ends.
+const OVERLAPS_MAX: usize = 1 << 20;
+
+/// More than there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TooMany;
+
+/// All that the parts allow; no two boxes of a protocol overlap, nor does one with those of every protocol. It stops
+/// where it finds more than `limit`.
+pub(super) fn boxes<'p>(
+    parts: impl Iterator<Item = &'p Part>,
+    limit: usize,
+) -> Result<Vec<PeerBox>, TooMany> {
     let mut everything = Vec::new();
     let mut by_protocol: BTreeMap<Protocol, Vec<Strip<'p>>> = BTreeMap::new();
     for part in parts {
@@ -52,7 +64,7 @@ pub(super) fn boxes<'p>(parts: impl Iterator<Item = &'p Part>) -> Vec<PeerBox> {
     let everything = merged_peers(everything);
     let mut found: Vec<PeerBox> = everything.iter().copied().map(PeerBox::everything).collect();
     for (protocol, strips) in by_protocol {
-        for (peers, ports) in sweep(&strips, &everything) {
+        for (peers, ports) in sweep(&strips, &everything, limit)? {
             let of_ports = |ports| PeerBox {
                 peers,
                 protocol: Some(protocol),
@@ -61,7 +73,10 @@ pub(super) fn boxes<'p>(parts: impl Iterator<Item = &'p Part>) -> Vec<PeerBox> {
             found.extend(ports.into_iter().map(of_ports));
         }
     }
-    found
+    if found.len() > limit {
+        return Err(TooMany);
+    }
+    Ok(found)
 }
 
 /// Peers with ports of one protocol.
@@ -73,7 +88,7 @@ struct Strip<'p> {
 type Ports = Vec<(u16, u16)>;
 
 /// Ranges of peers in their order, each with the ports of all strips there; nothing where `covered` lies.
-fn sweep(strips: &[Strip<'_>], covered: &[Range]) -> Vec<(Range, Ports)> {
+fn sweep(strips: &[Strip<'_>], covered: &[Range], limit: usize) -> Result<Vec<(Range, Ports)>, TooMany> {
     // Where a strip begins and where it is past, in the order of addresses.
     let mut turns: BTreeMap<u128, Vec<usize>> = BTreeMap::new();
     let all = strips.iter().map(|strip| strip.peers).chain([covered]);
@@ -88,6 +103,7 @@ fn sweep(strips: &[Strip<'_>], covered: &[Range]) -> Vec<(Range, Ports)> {
     let mut known: BTreeMap<Vec<usize>, Ports> = BTreeMap::new();
     let mut active: BTreeSet<usize> = BTreeSet::new();
     let mut found: Vec<(Range, Ports)> = Vec::new();
+    let (mut boxes, mut overlaps) = (0, 0);
     let mut places = turns.into_iter().peekable();
     while let Some((from, turning)) = places.next() {
         for index in turning {
@@ -98,15 +114,25 @@ fn sweep(strips: &[Strip<'_>], covered: &[Range]) -> Vec<(Range, Ports)> {
         if active.is_empty() || active.contains(&strips.len()) {
             continue;
         }
+        overlaps += active.len();
+        if overlaps > OVERLAPS_MAX {
+            return Err(TooMany);
+        }
         let last = places.peek().map_or(u128::MAX, |(next, _)| next - 1);
         let key: Vec<usize> = active.iter().copied().collect();
         let ports = known.entry(key).or_insert_with_key(|key| together(strips, key));
         match found.last_mut() {
             Some((before, same)) if before.1.checked_add(1) == Some(from) && same == ports => before.1 = last,
-            _ => found.push(((from, last), ports.clone())),
+            _ => {
+                boxes += ports.len();
+                if boxes > limit {
+                    return Err(TooMany);
+                }
+                found.push(((from, last), ports.clone()));
+            }
         }
     }
-    found
+    Ok(found)
 }
 
 fn together(strips: &[Strip<'_>], active: &[usize]) -> Ports {

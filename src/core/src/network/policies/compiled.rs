@@ -132,6 +132,14 @@ impl<'p> Compiled<'p> {
         }
     }
 
+    /// Whether any of its rules allows anything to any pod.
+    pub(super) fn allows(&self, direction: Direction) -> bool {
+        FAMILIES.iter().any(|family| {
+            let side = self.side(direction, *family);
+            !side.parts.is_empty() || !side.named.is_empty()
+        })
+    }
+
     fn side(&self, direction: Direction, family: IpFamily) -> &Side {
         let sides = match direction {
             Direction::Ingress => &self.ingress,

@@ -489,3 +489,97 @@ proptest! {
         }
     }
 }
+
+fn blocks(count: usize) -> Vec<Value> {
+    let cidr = |number: usize| format!("192.{}.{}.0/25", 64 + number / 256, number % 256);
+    (0..count)
+        .map(|number| json!({"ipBlock": {"cidr": cidr(number)}}))
+        .collect()
+}
+
+fn at(name: &str, address: &str, app: &str) -> PodOnNetwork {
+    pod(&format!("shop/{name}"), app, &[address], json!({}))
+}
+
+fn limited(policies: &[NetworkPolicy], pods: &[PodOnNetwork], of_pod: usize, of_node: usize) -> PolicyTable {
+    table_within(policies, pods, &labels(), Limits { of_pod, of_node })
+}
+
+fn refusals(table: &PolicyTable) -> Vec<(String, String)> {
+    let refused = table.refused.iter();
+    refused
+        .map(|((_, name), why)| (name.to_string(), why.to_string()))
+        .collect()
+}
+
+#[test]
+fn a_policy_of_more_ranges_than_a_pod_may_have_allows_nothing_and_is_named() {
+    let pods = [
+        at("a", "10.0.0.1", "web"),
+        at("b", "10.0.0.2", "web"),
+        at("c", "10.0.0.3", "db"),
+    ];
+    let large = |peers: usize| {
+        let ports = [json!({"port": 80}), json!({"port": 90})];
+        let rule = json!({"from": blocks(peers), "ports": ports});
+        network_policy(
+            "shop",
+            "large",
+            &json!({"podSelector": {"matchLabels": {"app": "web"}}, "ingress": [rule]}),
+        )
+    };
+    let closed = network_policy(
+        "shop",
+        "closed",
+        &json!({"podSelector": {}, "policyTypes": ["Ingress"]}),
+    );
+    let fitting = limited(&[large(5), closed.clone()], &pods, 10, 1000);
+    assert_eq!(refusals(&fitting), []);
+    assert_eq!(fitting.allowed.len(), 2 * (10 + 1) + 1);
+    let table = limited(&[large(6), closed], &pods, 10, 1000);
+    let why = "too many ranges: it allows, with the policies beside it, more than 10 of peers and ports to one address; \
+               nothing is allowed to pod shop/a and 1 more";
+    assert_eq!(refusals(&table), [("large".to_owned(), why.to_owned())]);
+    assert_eq!(table.ingress_isolated.len(), 3);
+    let itself = |one: &Allowed| one.peer_first == one.pod && one.peer_last == one.pod;
+    assert!(table.allowed.iter().all(itself), "{:?}", table.allowed);
+    assert_eq!(table.allowed.len(), 3, "each still reaches itself");
+}
+
+#[test]
+fn where_all_together_are_too_many_those_with_the_most_go_without() {
+    let pods = [
+        at("a", "10.0.0.1", "web"),
+        at("b", "10.0.0.2", "db"),
+        at("c", "10.0.0.3", "db"),
+    ];
+    let of = |name: &str, app: &str, peers: usize| {
+        let spec =
+            json!({"podSelector": {"matchLabels": {"app": app}}, "ingress": [{"from": blocks(peers)}]});
+        network_policy("shop", name, &spec)
+    };
+    let table = limited(&[of("large", "web", 8), of("small", "db", 3)], &pods, 100, 10);
+    let why = "too many ranges: the node's policies allow more than 10 of peers and ports, and those of this one's pods \
+               are the most; nothing is allowed to pod shop/a";
+    assert_eq!(refusals(&table), [("large".to_owned(), why.to_owned())]);
+    assert_eq!(table.allowed.len(), 1 + 2 * (3 + 1));
+}
+
+#[test]
+fn a_policy_that_nobody_could_reckon_is_given_up_in_time() {
+    let pods = [at("a", "10.0.0.1", "web")];
+    let rule = |number: usize| {
+        let block = json!({"ipBlock": {"cidr": "0.0.0.0/0", "except": [format!("192.168.{}.{}/32", number / 128, number % 128 * 2)]}});
+        json!({"from": [block], "ports": [{"port": 1 + number}]})
+    };
+    let rules: Vec<Value> = (0..3000).map(rule).collect();
+    let policy = network_policy("shop", "deep", &json!({"podSelector": {}, "ingress": rules}));
+    let table = policy_table(&[policy], &pods, &labels());
+    assert_eq!(refusals(&table).len(), 1);
+    let ports: Vec<Value> = (0..20_000_u16)
+        .map(|port| json!({"port": 1 + 2 * port}))
+        .collect();
+    let wide = json!({"podSelector": {}, "ingress": [{"from": blocks(20_000), "ports": ports}]});
+    let table = policy_table(&[network_policy("shop", "wide", &wide)], &pods, &labels());
+    assert_eq!(refusals(&table).len(), 1);
+}

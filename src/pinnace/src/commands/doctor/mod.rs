@@ -10,10 +10,13 @@ mod resolver;
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 
+use pinnace_api::{Problem, Severity};
 use pinnace_core::config::{NodeConfig, PodNetwork};
 use pinnace_net::Finding;
 use pinnace_sys::Layout;
+use serde_json::Value;
 
+use super::get::items;
 use crate::agent::network::{NetworkSettings, findings};
 use crate::config::Sources;
 
@@ -34,8 +37,8 @@ impl Check {
     }
 }
 
-/// Looks at everything; answers whether nothing is missing.
-pub fn run(layout: &Layout, out: &mut impl Write) -> io::Result<bool> {
+/// Looks at everything; answers whether nothing is missing. `problems` are those of a running agent's manifests.
+pub fn run(layout: &Layout, problems: Option<&Value>, out: &mut impl Write) -> io::Result<bool> {
     let mut well = true;
     let mut tell = |check: Check, out: &mut dyn Write| -> io::Result<()> {
         well &= check.findings.is_empty();
@@ -54,6 +57,9 @@ pub fn run(layout: &Layout, out: &mut impl Write) -> io::Result<bool> {
     }
     tell(host::overlay(layout), out)?;
     tell(host::oci_runtime(layout, &config), out)?;
+    if let Some(problems) = problems {
+        tell(manifests(problems), out)?;
+    }
     let settings = NetworkSettings::new(layout, &config, Vec::new());
     tell(network(layout, &settings), out)?;
     // A running agent has its own ports, and answers names itself.
@@ -81,6 +87,19 @@ fn configuration(layout: &Layout) -> (NodeConfig, Check) {
             (NodeConfig::default(), Check::new(what, findings))
         }
     }
+}
+
+/// What a running agent cannot do of its manifests.
+fn manifests(problems: &Value) -> Check {
+    let problems = items(problems)
+        .into_iter()
+        .filter_map(|problem| serde_json::from_value::<Problem>(problem).ok())
+        .filter(|problem| problem.severity == Severity::Error);
+    let finding = |problem: Problem| {
+        let remedy = "Correct the manifest; `pinnace describe node` says when it is right.";
+        Finding::new(format!("{problem}."), remedy)
+    };
+    Check::new("manifests of a running agent", problems.map(finding))
 }
 
 fn network(layout: &Layout, settings: &NetworkSettings) -> Check {
