@@ -186,3 +186,13 @@ fn a_container_has_an_open_stdin_or_a_terminal_where_it_asks_for_one() {
     }
     node.drain_and_find_nothing();
 }
+
+#[test]
+fn a_pod_is_called_as_it_says_in_place_of_its_name() {
+    let mut node = Node::started();
+    let spec = json!({"hostname": "short", "hostnameOverride": "db-0.example.com"});
+    run(&node, "plain-name", spec, json!({}));
+    assert_eq!(node.shell("plain-name", "hostname"), "db-0.example.com");
+    assert_eq!(node.shell("plain-name", "cat /etc/hostname"), "db-0.example.com");
+    node.drain_and_find_nothing();
+}

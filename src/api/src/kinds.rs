@@ -21,6 +21,8 @@ pub(crate) enum Treatment {
     PersistentVolumeClaim,
     /// A StorageClass, by which claims are served.
     StorageClass,
+    /// A PodTemplate: checked, and noted.
+    PodTemplate,
     /// A list: its items are objects of their own; `Some` where all are of one kind.
     List { of: Option<&'static str> },
     /// Without effect here, with the reason.
@@ -33,7 +35,7 @@ const NO_EVICTION: &str = "nothing here evicts pods by that budget";
 const NO_PREEMPTION: &str = "no pod is preempted by priority here";
 
 /// Kind, its API version, and what is done with it.
-const KINDS: [(&str, &str, Treatment); 35] = [
+const KINDS: [(&str, &str, Treatment); 37] = [
     ("Pod", "v1", Treatment::Pod),
     ("DaemonSet", "apps/v1", Treatment::DaemonSet),
     ("List", "v1", Treatment::List { of: None }),
@@ -61,6 +63,14 @@ const KINDS: [(&str, &str, Treatment); 35] = [
         "v1",
         Treatment::List {
             of: Some("Namespace"),
+        },
+    ),
+    ("PodTemplate", "v1", Treatment::PodTemplate),
+    (
+        "PodTemplateList",
+        "v1",
+        Treatment::List {
+            of: Some("PodTemplate"),
         },
     ),
     ("ConfigMap", "v1", Treatment::ConfigMap),

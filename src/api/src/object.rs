@@ -65,21 +65,28 @@ pub(crate) fn object(root: &Node, report: &mut Report<'_>) -> Option<Object> {
             let document = canonical::of_object(root.to_json());
             convert::storage_class(&class, document, report).map(Object::StorageClass)
         }
-        Treatment::Noted { why } => {
-            let key = convert::key_of(kind, root, report);
-            report.add(
-                Severity::Note,
-                &Path::Root,
-                format!("{kind} has no effect here: {why}"),
-            );
-            key.map(Object::Noted)
+        Treatment::PodTemplate => {
+            let template = typed::pod_template(root, report)?;
+            support::check(kind, root, report);
+            convert::pod_template(&template, report);
+            let why = "no controller here makes pods of it";
+            noted(kind, why, root, report)
         }
+        Treatment::Noted { why } => noted(kind, why, root, report),
         Treatment::List { .. } => {
             report.error(&Path::Root, "a list within a list is not supported");
             None
         }
     };
     object.filter(|_| !report.has_errors())
+}
+
+/// An object that has no effect.
+fn noted(kind: &str, why: &str, root: &Node, report: &mut Report<'_>) -> Option<Object> {
+    let key = convert::key_of(kind, root, report);
+    let message = format!("{kind} has no effect here: {why}");
+    report.add(Severity::Note, &Path::Root, message);
+    key.map(Object::Noted)
 }
 
 /// The document's kind and what is done with it.

@@ -91,6 +91,8 @@ pub struct PodSpec {
     pub overhead: ResourceList,
     /// The host name asked for; the pod's name otherwise.
     pub hostname: Option<String>,
+    /// What the kernel and `/etc/hosts` call it, instead of what its name, `hostname` and `subdomain` make.
+    pub hostname_override: Option<String>,
     /// The domain of its host name, beneath its namespace's; a headless Service of this name publishes it.
     pub subdomain: Option<String>,
     /// The kernel's host name is the fully qualified one, where there is a subdomain.

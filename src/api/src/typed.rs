@@ -5,7 +5,9 @@
 //! build much time.
 
 use k8s_openapi::api::apps::v1::DaemonSet;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, PersistentVolumeClaim, Pod, Secret, Service};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Namespace, PersistentVolumeClaim, Pod, PodTemplate, Secret, Service,
+};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::storage::v1::StorageClass;
 use serde::de::DeserializeOwned;
@@ -56,6 +58,11 @@ pub(crate) fn secret(json: &Value, report: &mut Report<'_>) -> Option<Secret> {
 
 /// Reads a PersistentVolumeClaim.
 pub(crate) fn claim(root: &Node, report: &mut Report<'_>) -> Option<PersistentVolumeClaim> {
+    typed(root, report)
+}
+
+/// Reads a PodTemplate.
+pub(crate) fn pod_template(root: &Node, report: &mut Report<'_>) -> Option<PodTemplate> {
     typed(root, report)
 }
 

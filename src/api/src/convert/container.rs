@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use k8s_openapi::api::core::v1;
 
+use super::downward::Names;
 use super::ports::HostPorts;
 use super::volume::Volumes;
 use super::{
@@ -17,6 +18,7 @@ use crate::tree::Path;
 
 /// What a container refers to in its pod.
 pub(super) struct Surroundings<'p> {
+    pub(super) containers: &'p Names<'p>,
     pub(super) volumes: &'p Volumes,
     pub(super) host_network: bool,
     /// The pod has no user namespace of its own.
@@ -95,7 +97,7 @@ fn container(
         &path.field("imagePullPolicy"),
         report,
     );
-    let env = environment::variables(given.env.as_deref(), &path.field("env"), report);
+    let env = environment::variables(given.env.as_deref(), pod.containers, &path.field("env"), report);
     let env_from = environment::sources(given.env_from.as_deref(), &path.field("envFrom"), report);
     let ports_path = path.field("ports");
     let ports = ports::ports(

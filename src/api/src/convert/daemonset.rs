@@ -52,6 +52,14 @@ pub(crate) fn daemon_set(
             &["Always"],
         );
     }
+    if template_spec
+        .as_ref()
+        .is_some_and(|spec| spec.active_deadline_seconds.is_some())
+    {
+        let path = template_path.field("spec");
+        let why = "activeDeadlineSeconds in DaemonSet is not Supported";
+        report.forbidden(&path.field("activeDeadlineSeconds"), why);
+    }
     let update_strategy = update_strategy(
         spec.update_strategy.as_ref(),
         &spec_path.field("updateStrategy"),

@@ -57,6 +57,9 @@ const BYTE_DIVISORS: [&str; 13] = [
     "1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei",
 ];
 
+/// The names of a pod's containers.
+pub(super) type Names<'p> = [&'p str];
+
 /// `fieldRef`.
 pub(super) fn field(
     given: &v1::ObjectFieldSelector,
@@ -138,10 +141,12 @@ fn whole_field(label: &str) -> Option<FieldSelector> {
     })
 }
 
-/// `resourceFieldRef`. A file has no container of its own, so that it must name one.
+/// `resourceFieldRef`. A file has no container of its own, so that it must name one. A name that no container
+/// has is refused at once: on a cluster the pod would never start.
 pub(super) fn resource(
     given: &v1::ResourceFieldSelector,
     used: Use,
+    containers: &Names<'_>,
     path: &Path<'_>,
     report: &mut Report<'_>,
 ) -> Option<ResourceSelector> {
@@ -155,6 +160,12 @@ pub(super) fn resource(
         None => None,
         Some(name) => Some(required(name, names::dns_label, &name_path, report)?),
     };
+    if let Some(name) = name
+        && !containers.contains(&name)
+    {
+        report.not_found(&name_path, name);
+        return None;
+    }
     let resource_path = path.field("resource");
     let text = given.resource.as_str();
     let found = RESOURCES.iter().find(|(known, _)| *known == text);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use k8s_openapi::api::core::v1;
 
+use super::downward::Names;
 use super::{downward, required, sound};
 use crate::ident::ObjectName;
 use crate::names;
@@ -15,6 +16,7 @@ use crate::tree::Path;
 /// Variables in order. One that a later one of its name replaces is reported where nothing refers to it.
 pub(super) fn variables(
     given: Option<&[v1::EnvVar]>,
+    containers: &Names<'_>,
     path: &Path<'_>,
     report: &mut Report<'_>,
 ) -> Vec<EnvVar> {
@@ -22,7 +24,7 @@ pub(super) fn variables(
     let mut places = HashMap::new();
     for (index, given) in given.unwrap_or_default().iter().enumerate() {
         let path = path.index(index);
-        let Some(variable) = variable(given, &path, report) else {
+        let Some(variable) = variable(given, containers, &path, report) else {
             continue;
         };
         if let Some(earlier) = places.insert(variable.name.clone(), variables.len()) {
@@ -33,11 +35,16 @@ pub(super) fn variables(
     variables
 }
 
-fn variable(given: &v1::EnvVar, path: &Path<'_>, report: &mut Report<'_>) -> Option<EnvVar> {
+fn variable(
+    given: &v1::EnvVar,
+    containers: &Names<'_>,
+    path: &Path<'_>,
+    report: &mut Report<'_>,
+) -> Option<EnvVar> {
     let literal = given.value.as_deref().unwrap_or_default();
     let value = match &given.value_from {
         None => Some(EnvValue::Literal(literal.to_owned())),
-        Some(source) => value_from(source, literal, &path.field("valueFrom"), report),
+        Some(source) => value_from(source, literal, containers, &path.field("valueFrom"), report),
     };
     let name = required(&given.name, names::env_name, &path.field("name"), report)?;
     Some(EnvVar {
@@ -50,6 +57,7 @@ fn variable(given: &v1::EnvVar, path: &Path<'_>, report: &mut Report<'_>) -> Opt
 fn value_from(
     given: &v1::EnvVarSource,
     literal: &str,
+    containers: &Names<'_>,
     path: &Path<'_>,
     report: &mut Report<'_>,
 ) -> Option<EnvValue> {
@@ -78,7 +86,8 @@ fn value_from(
     }
     if let Some(resource) = &given.resource_field_ref {
         let path = path.field("resourceFieldRef");
-        return downward::resource(resource, downward::Use::Variable, &path, report).map(EnvValue::Resource);
+        return downward::resource(resource, downward::Use::Variable, containers, &path, report)
+            .map(EnvValue::Resource);
     }
     if let Some(key) = &given.config_map_key_ref {
         let path = path.field("configMapKeyRef");

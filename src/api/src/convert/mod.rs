@@ -39,7 +39,7 @@ pub(crate) use image::default_pull_policy;
 pub(crate) use meta::key_of;
 pub(crate) use namespace::namespace;
 pub(crate) use network_policy::network_policy;
-pub(crate) use pod::pod;
+pub(crate) use pod::{pod, pod_template};
 pub(crate) use secret::secret;
 pub(crate) use service::service;
 

@@ -12,6 +12,9 @@ use crate::pod::{Pod, PodSpec, RestartPolicy};
 use crate::report::Report;
 use crate::tree::Path;
 
+/// Bytes that the kernel takes of a host's name.
+const MOST_HOSTNAME_BYTES: usize = 64;
+
 const DEFAULT_GRACE_PERIOD_SECONDS: u32 = 30;
 
 /// A pod of a manifest.
@@ -25,11 +28,26 @@ pub(crate) fn pod(pod: &v1::Pod, document: Document, report: &mut Report<'_>) ->
     })
 }
 
+/// A PodTemplate is checked as what is made of it would be.
+pub(crate) fn pod_template(given: &v1::PodTemplate, report: &mut Report<'_>) {
+    let path = Path::Root.field("template");
+    let template = given.template.clone().unwrap_or_default();
+    let metadata = template.metadata.unwrap_or_default();
+    let meta_path = path.field("metadata");
+    meta::labels(metadata.labels.as_ref(), &meta_path.field("labels"), report);
+    let annotations_path = meta_path.field("annotations");
+    meta::annotations(metadata.annotations.as_ref(), &annotations_path, report);
+    spec(template.spec.as_ref(), &path.field("spec"), report);
+}
+
 /// A pod's spec; without one, its containers are what is missing.
 pub(super) fn spec(spec: Option<&v1::PodSpec>, path: &Path<'_>, report: &mut Report<'_>) -> Option<PodSpec> {
     let absent = v1::PodSpec::default();
     let spec = spec.unwrap_or(&absent);
-    let volumes = volume::volumes(spec.volumes.as_deref(), &path.field("volumes"), report);
+    let all = spec.init_containers.iter().flatten().chain(&spec.containers);
+    let container_names: Vec<&str> = all.map(|container| container.name.as_str()).collect();
+    let volumes_path = path.field("volumes");
+    let volumes = volume::volumes(spec.volumes.as_deref(), &container_names, &volumes_path, report);
     let restart_policy = match filled(&spec.restart_policy) {
         None => Some(RestartPolicy::Always),
         Some(text) => restart::named(text, &path.field("restartPolicy"), report),
@@ -38,6 +56,7 @@ pub(super) fn spec(spec: Option<&v1::PodSpec>, path: &Path<'_>, report: &mut Rep
     let os = os(spec.os.as_ref(), &path.field("os"), report);
     let host_users = spec.host_users.unwrap_or(true);
     let surroundings = container::Surroundings {
+        containers: &container_names,
         volumes: &volumes,
         host_network: spec.host_network.unwrap_or(false),
         host_users,
@@ -48,6 +67,7 @@ pub(super) fn spec(spec: Option<&v1::PodSpec>, path: &Path<'_>, report: &mut Rep
     let (init_containers, containers) = container::all(spec, &surroundings, path, report);
     security::check_non_root(spec, path, report);
     check_namespaces(spec, path, report);
+    check_windows(spec, path, report);
     let names = names(spec, path, report);
     let resolver = dns::resolver(spec, path, report);
     let aliases = spec.host_aliases.as_deref();
@@ -81,6 +101,7 @@ pub(super) fn spec(spec: Option<&v1::PodSpec>, path: &Path<'_>, report: &mut Rep
         priority: spec.priority,
         overhead: resources::overhead(spec.overhead.as_ref(), &path.field("overhead"), report),
         hostname: names.host,
+        hostname_override: hostname_override(spec, &path.field("hostnameOverride"), report),
         subdomain: names.subdomain,
         set_hostname_as_fqdn: spec.set_hostname_as_fqdn.unwrap_or(false),
         host_aliases,
@@ -168,6 +189,57 @@ fn check_namespaces(spec: &v1::PodSpec, path: &Path<'_>, report: &mut Report<'_>
     for (field, _) in shared.iter().filter(|(_, given)| *given == Some(true)) {
         report.forbidden(&path.field(field), "when `pod.Spec.HostUsers` is false");
     }
+}
+
+/// What concerns Windows goes with no pod of Linux.
+fn check_windows(spec: &v1::PodSpec, path: &Path<'_>, report: &mut Report<'_>) {
+    if spec.os.as_ref().is_none_or(|os| os.name != "linux") {
+        return;
+    }
+    let why = "windows options cannot be set for a linux pod";
+    let context = spec.security_context.as_ref();
+    if context.is_some_and(|context| context.windows_options.is_some()) {
+        report.forbidden(&path.field("securityContext").field("windowsOptions"), why);
+    }
+    for (list, containers) in [
+        (
+            "initContainers",
+            spec.init_containers.as_deref().unwrap_or_default(),
+        ),
+        ("containers", &spec.containers),
+    ] {
+        let path = path.field(list);
+        for (index, container) in containers.iter().enumerate() {
+            let context = container.security_context.as_ref();
+            if context.is_some_and(|context| context.windows_options.is_some()) {
+                let item_path = path.index(index);
+                let context_path = item_path.field("securityContext");
+                report.forbidden(&context_path.field("windowsOptions"), why);
+            }
+        }
+    }
+}
+
+/// What the pod calls itself, whatever else names it.
+fn hostname_override(spec: &v1::PodSpec, path: &Path<'_>, report: &mut Report<'_>) -> Option<String> {
+    let name = required(
+        filled(&spec.hostname_override)?,
+        names::dns_subdomain,
+        path,
+        report,
+    )?;
+    if name.len() > MOST_HOSTNAME_BYTES {
+        report.too_long(path, MOST_HOSTNAME_BYTES);
+    }
+    for (field, given) in [
+        ("setHostnameAsFQDN", spec.set_hostname_as_fqdn),
+        ("hostNetwork", spec.host_network),
+    ] {
+        if given == Some(true) {
+            report.forbidden(path, &format!("may not be set when `{field}` is true"));
+        }
+    }
+    Some(name.to_owned())
 }
 
 fn readiness_gates(spec: &v1::PodSpec, path: &Path<'_>, report: &mut Report<'_>) -> Vec<String> {

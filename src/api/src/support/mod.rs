@@ -27,6 +27,8 @@ enum Effect {
     Inert(&'static [&'static str], &'static str),
     /// Not supported, but for these values (as JSON), which are Kubernetes' defaults.
     Refused(&'static [&'static str]),
+    /// Never taken from a manifest, in Kubernetes' words too.
+    Forbidden(&'static str),
     /// Some values mean what the node does anyway, some have no effect, all others are refused.
     Choice {
         silent: &'static [&'static str],
@@ -79,6 +81,7 @@ fn field(kind: &str, name: &str, node: &Node, path: &Path<'_>, report: &mut Repo
                 report.not_yet(path, name);
             }
         }
+        Effect::Forbidden(why) => report.forbidden(path, why),
         Effect::Choice {
             silent,
             inert,

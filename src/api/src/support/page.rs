@@ -9,8 +9,9 @@ use super::shown::shown_by;
 use super::table::{Fields, TYPES};
 
 /// The kinds that are read by the table.
-pub(super) const KINDS: [&str; 9] = [
+pub(super) const KINDS: [&str; 10] = [
     "Pod",
+    "PodTemplate",
     "DaemonSet",
     "Service",
     "NetworkPolicy",
@@ -23,8 +24,8 @@ pub(super) const KINDS: [&str; 9] = [
 
 const HEAD: &str = "# Fields
 
-What this node does with each field of a Pod, DaemonSet, Service, NetworkPolicy, Namespace, ConfigMap, Secret,
-PersistentVolumeClaim or StorageClass. The page is made from the table that the node itself asks
+What this node does with each field of a Pod, PodTemplate, DaemonSet, Service, NetworkPolicy, Namespace,
+ConfigMap, Secret, PersistentVolumeClaim or StorageClass. The page is made from the table that the node itself asks
 (`src/api/src/support/table.rs`); `BLESS=1 cargo test -p pinnace-api --lib support` writes it anew.
 
 - **enforced**: the field does what Kubernetes says it does; the test shows it.
@@ -114,6 +115,7 @@ fn words(effect: Effect) -> (String, String) {
         }
         Effect::Inert(silent, reason) => (format!("no effect{}", bracketed(silent)), reason.to_owned()),
         Effect::Refused(silent) => (format!("refused{}", bracketed(silent)), String::new()),
+        Effect::Forbidden(why) => ("refused".to_owned(), format!("{why}, as on a cluster")),
         Effect::Choice {
             silent,
             inert,

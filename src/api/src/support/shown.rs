@@ -8,6 +8,7 @@ type Shown = (&'static str, &'static [&'static str], &'static str);
 
 pub(super) const SHOWN: &[Shown] = &[
     ("Pod", &["apiVersion", "kind"], KINDS),
+    ("PodTemplate", &["apiVersion", "kind"], KINDS),
     ("DaemonSet", &["apiVersion", "kind"], KINDS),
     ("Service", &["apiVersion", "kind"], KINDS),
     ("NetworkPolicy", &["apiVersion", "kind"], KINDS),
@@ -40,6 +41,11 @@ pub(super) const SHOWN: &[Shown] = &[
     ("PodDNSConfigOption", &["name", "value"], RESOLV_CONF),
     ("PodSpec", &["enableServiceLinks"], SERVICE_LINKS),
     ("HostAlias", &["hostnames", "ip"], HOSTS),
+    (
+        "PodSpec",
+        &["hostnameOverride"],
+        "tests/tests/environment.rs::a_pod_is_called_as_it_says_in_place_of_its_name",
+    ),
     ("PodSpec", &["hostname", "subdomain"], HOSTS),
     (
         "PodSpec",

@@ -8,7 +8,7 @@ mod lifecycle;
 mod network;
 mod sources;
 
-use super::Effect::{self, Choice, Held, Inert, Into, Refused};
+use super::Effect::{self, Choice, Forbidden, Held, Inert, Into, Refused};
 
 /// The fields of one type.
 pub(super) type Fields = &'static [(&'static str, Effect)];
@@ -32,6 +32,7 @@ const APP_ARMOR: Effect = Into("AppArmorProfile");
 /// All types that fields are looked up in.
 pub(super) const TYPES: &[(&str, Fields)] = &[
     ("Pod", POD),
+    ("PodTemplate", POD_TEMPLATE),
     ("DaemonSet", DAEMON_SET),
     ("ObjectMeta", OBJECT_META),
     ("TemplateMeta", TEMPLATE_META),
@@ -146,6 +147,13 @@ const POD: Fields = &[
     ("status", Inert(&["{}"], BY_SERVER)),
 ];
 
+const POD_TEMPLATE: Fields = &[
+    ("apiVersion", Held),
+    ("kind", Held),
+    ("metadata", Into("ObjectMeta")),
+    ("template", Into("PodTemplateSpec")),
+];
+
 const DAEMON_SET: Fields = &[
     ("apiVersion", Held),
     ("kind", Held),
@@ -230,7 +238,7 @@ const POD_SPEC: Fields = &[
     ("dnsConfig", Into("PodDNSConfig")),
     ("dnsPolicy", Held),
     ("enableServiceLinks", Held),
-    ("ephemeralContainers", NO),
+    ("ephemeralContainers", Forbidden("cannot be set on create")),
     ("evictionResponders", NO),
     ("hostAliases", Into("HostAlias")),
     ("hostIPC", Held),
@@ -238,7 +246,7 @@ const POD_SPEC: Fields = &[
     ("hostPID", Held),
     ("hostUsers", Refused(&["true"])),
     ("hostname", Held),
-    ("hostnameOverride", NO),
+    ("hostnameOverride", Held),
     (
         "imagePullSecrets",
         Inert(&[], "no registry is asked: images come from archives"),
@@ -305,7 +313,7 @@ const POD_SECURITY: Fields = &[
     ("supplementalGroups", Held),
     ("supplementalGroupsPolicy", Refused(&["\"Merge\""])),
     ("sysctls", NO),
-    ("windowsOptions", Refused(&["{}"])),
+    ("windowsOptions", Inert(&["{}"], "it concerns nodes with Windows")),
 ];
 
 const AFFINITY: Fields = &[
@@ -430,7 +438,7 @@ const SECURITY: Fields = &[
     ("runAsUser", Held),
     ("seLinuxOptions", Refused(&["{}"])),
     ("seccompProfile", SECCOMP),
-    ("windowsOptions", Refused(&["{}"])),
+    ("windowsOptions", Inert(&["{}"], "it concerns nodes with Windows")),
 ];
 
 const SE_LINUX: Fields = &[("level", Held), ("role", Held), ("type", Held), ("user", Held)];

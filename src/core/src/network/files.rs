@@ -22,7 +22,7 @@ const HEAD: &str = "# Kubernetes-managed hosts file.\n\
 /// What a pod with a network of its own is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostNames {
-    /// The first label.
+    /// The first label, or the whole name that the pod gives itself.
     pub hostname: String,
     /// `subdomain.namespace.svc.cluster.local`, where the pod has a subdomain.
     pub domain: Option<String>,
@@ -43,6 +43,12 @@ pub struct NameTooLong {
 impl HostNames {
     /// The names of a pod under the cluster's domain.
     pub fn of(pod: &Pod, cluster_domain: &str) -> Self {
+        if let Some(name) = &pod.spec.hostname_override {
+            return Self {
+                hostname: name.clone(),
+                domain: None,
+            };
+        }
         let asked = pod.spec.hostname.as_deref().unwrap_or(pod.meta.name.as_str());
         let cut: String = asked.chars().take(MAX_HOST_NAME).collect();
         let namespace = &pod.meta.namespace;
@@ -123,6 +129,14 @@ mod tests {
         assert_eq!(kernel.as_deref(), Ok("a"));
         let long = format!("shop/{}-{}", "a".repeat(62), "b".repeat(20));
         assert_eq!(names(&long, json!({})).0.hostname, "a".repeat(62));
+    }
+
+    #[test]
+    fn a_pod_that_overrides_its_host_name_is_called_by_that_alone() {
+        let spec = json!({"hostname": "a", "subdomain": "b", "hostnameOverride": "db.example.com"});
+        let (own, kernel) = names("shop/web-0", spec);
+        assert_eq!((own.hostname.as_str(), &own.domain), ("db.example.com", &None));
+        assert_eq!(kernel.as_deref(), Ok("db.example.com"));
     }
 
     #[test]

@@ -229,3 +229,21 @@ fn a_storage_class_has_a_provisioner_and_a_reclaim_policy() {
         ]
     );
 }
+
+#[test]
+fn a_pod_template_is_checked_and_noted() {
+    let container = json!({"name": "a", "image": "a:1"});
+    let template = |containers: Value| json!({"template": {"spec": {"containers": containers}}});
+    let (object, found) = read("PodTemplate", &template(json!([container])));
+    assert!(matches!(object, Some(Object::Noted(_))), "{object:?}");
+    assert_eq!(
+        found,
+        [": PodTemplate has no effect here: no controller here makes pods of it"]
+    );
+    let (object, found) = read("PodTemplate", &template(json!([])));
+    assert_eq!(object, None);
+    assert!(
+        found.contains(&"template.spec.containers: Required value".to_owned()),
+        "{found:?}"
+    );
+}

@@ -55,3 +55,38 @@ fn namespaces_of_the_host_exclude_the_pods_own() {
             .map(|field| format!("spec.{field}: Forbidden: when `pod.Spec.HostUsers` is false"))
     );
 }
+
+#[test]
+fn a_host_name_of_the_pods_own_is_checked_and_goes_with_no_other_way_to_name_it() {
+    let spec = spec(json!({"hostnameOverride": "db.example.com"}));
+    assert_eq!(spec.hostname_override.as_deref(), Some("db.example.com"));
+    let found = faults(json!({"hostnameOverride": "A"}));
+    assert!(
+        found[0].starts_with("spec.hostnameOverride: Invalid value: \"A\": a lowercase RFC 1123"),
+        "{found:?}"
+    );
+    let long = "a".repeat(65);
+    assert_eq!(
+        faults(json!({"hostnameOverride": long, "setHostnameAsFQDN": true, "hostNetwork": true})),
+        [
+            "spec.hostnameOverride: Too long: may not be more than 64 bytes",
+            "spec.hostnameOverride: Forbidden: may not be set when `setHostnameAsFQDN` is true",
+            "spec.hostnameOverride: Forbidden: may not be set when `hostNetwork` is true",
+        ]
+    );
+}
+
+#[test]
+fn what_concerns_windows_goes_with_no_pod_of_linux() {
+    let context = json!({"windowsOptions": {"hostProcess": false}});
+    let container = json!({"securityContext": context});
+    spec(json!({"securityContext": context, "containers": [container]}));
+    let why = "Forbidden: windows options cannot be set for a linux pod";
+    assert_eq!(
+        faults(json!({"os": {"name": "linux"}, "securityContext": context, "containers": [container]})),
+        [
+            format!("spec.securityContext.windowsOptions: {why}"),
+            format!("spec.containers[0].securityContext.windowsOptions: {why}"),
+        ]
+    );
+}

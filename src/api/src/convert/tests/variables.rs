@@ -135,11 +135,20 @@ fn amounts_have_the_divisors_that_kubernetes_has() {
             "of {name}"
         );
     }
-    let named = json!({"resourceFieldRef": {"containerName": "other", "resource": "limits.cpu"}});
+    let named = json!({"resourceFieldRef": {"containerName": "c0", "resource": "limits.cpu"}});
     let EnvValue::Resource(named) = from(named) else {
         panic!("not an amount");
     };
-    assert_eq!(named.container, Some(ContainerName::new("other").unwrap()));
+    assert_eq!(named.container, Some(ContainerName::new("c0").unwrap()));
+}
+
+#[test]
+fn an_amount_is_of_a_container_of_the_pod() {
+    let other = json!({"resourceFieldRef": {"containerName": "other", "resource": "limits.cpu"}});
+    assert_eq!(
+        faults_of(other),
+        [r#"-.resourceFieldRef.containerName: Not found: "other""#]
+    );
 }
 
 #[test]

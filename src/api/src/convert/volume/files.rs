@@ -2,7 +2,8 @@
 
 use k8s_openapi::api::core::v1;
 
-use crate::convert::{downward, required, within};
+use crate::convert::downward::{self, Names};
+use crate::convert::{required, within};
 use crate::ident::ObjectName;
 use crate::names;
 use crate::pod::{DownwardFile, DownwardValue, KeyToPath, ObjectFiles, VolumeSource};
@@ -47,12 +48,13 @@ pub(super) fn secret(
 /// Fields of the pod.
 pub(super) fn downward_api(
     given: &v1::DownwardAPIVolumeSource,
+    containers: &Names<'_>,
     path: &Path<'_>,
     report: &mut Report<'_>,
 ) -> Option<VolumeSource> {
     let default_mode = default_mode(given.default_mode, path, report);
     Some(VolumeSource::DownwardApi {
-        items: downward_files(given.items.as_deref(), path, report),
+        items: downward_files(given.items.as_deref(), containers, path, report),
         default_mode: default_mode?,
     })
 }
@@ -93,17 +95,19 @@ fn key_to_path(given: &v1::KeyToPath, path: &Path<'_>, report: &mut Report<'_>) 
 /// The files of the downward API, beneath `path`.
 pub(super) fn downward_files(
     given: Option<&[v1::DownwardAPIVolumeFile]>,
+    containers: &Names<'_>,
     path: &Path<'_>,
     report: &mut Report<'_>,
 ) -> Vec<DownwardFile> {
     let path = path.field("items");
-    let file = |(index, given)| downward_file(given, &path.index(index), report);
+    let file = |(index, given)| downward_file(given, containers, &path.index(index), report);
     let given = given.unwrap_or_default();
     given.iter().enumerate().filter_map(file).collect()
 }
 
 fn downward_file(
     given: &v1::DownwardAPIVolumeFile,
+    containers: &Names<'_>,
     path: &Path<'_>,
     report: &mut Report<'_>,
 ) -> Option<DownwardFile> {
@@ -121,7 +125,8 @@ fn downward_file(
         }
         (None, Some(resource)) => {
             let path = path.field("resourceFieldRef");
-            downward::resource(resource, downward::Use::File, &path, report).map(DownwardValue::Resource)
+            downward::resource(resource, downward::Use::File, containers, &path, report)
+                .map(DownwardValue::Resource)
         }
         (None, None) => {
             report.required(path, "one of fieldRef and resourceFieldRef is required");

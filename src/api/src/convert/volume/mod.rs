@@ -9,6 +9,7 @@ use std::collections::HashSet;
 
 use k8s_openapi::api::core::v1;
 
+use super::downward::Names;
 use super::{filled, image, required};
 use crate::ident::ContainerName;
 use crate::names;
@@ -27,7 +28,12 @@ pub(super) struct Volumes {
 }
 
 /// All volumes of a pod.
-pub(super) fn volumes(given: Option<&[v1::Volume]>, path: &Path<'_>, report: &mut Report<'_>) -> Volumes {
+pub(super) fn volumes(
+    given: Option<&[v1::Volume]>,
+    containers: &Names<'_>,
+    path: &Path<'_>,
+    report: &mut Report<'_>,
+) -> Volumes {
     let mut volumes = Volumes {
         sound: Vec::new(),
         names: HashSet::new(),
@@ -40,7 +46,7 @@ pub(super) fn volumes(given: Option<&[v1::Volume]>, path: &Path<'_>, report: &mu
         {
             report.duplicate(&path.field("name"), name);
         }
-        let source = source(given, &path, report);
+        let source = source(given, containers, &path, report);
         if let (Some(name), Some(source)) = (name.and_then(|name| ContainerName::new(name).ok()), source) {
             volumes.sound.push(Volume { name, source });
         }
@@ -50,7 +56,12 @@ pub(super) fn volumes(given: Option<&[v1::Volume]>, path: &Path<'_>, report: &mu
 
 /// The volume's source. One without any is an empty directory; other kinds were reported as not supported
 /// when the fields were looked up.
-fn source(given: &v1::Volume, path: &Path<'_>, report: &mut Report<'_>) -> Option<VolumeSource> {
+fn source(
+    given: &v1::Volume,
+    containers: &Names<'_>,
+    path: &Path<'_>,
+    report: &mut Report<'_>,
+) -> Option<VolumeSource> {
     only_one(given, path, report);
     if let Some(given) = &given.host_path {
         return host::host_path(given, &path.field("hostPath"), report);
@@ -65,10 +76,10 @@ fn source(given: &v1::Volume, path: &Path<'_>, report: &mut Report<'_>) -> Optio
         return files::secret(given, &path.field("secret"), report);
     }
     if let Some(given) = &given.downward_api {
-        return files::downward_api(given, &path.field("downwardAPI"), report);
+        return files::downward_api(given, containers, &path.field("downwardAPI"), report);
     }
     if let Some(given) = &given.projected {
-        return projected::projected(given, &path.field("projected"), report);
+        return projected::projected(given, containers, &path.field("projected"), report);
     }
     if let Some(given) = &given.image {
         return image_files(given, &path.field("image"), report);

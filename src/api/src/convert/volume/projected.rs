@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use k8s_openapi::api::core::v1;
 
 use super::files;
+use crate::convert::downward::Names;
 use crate::convert::filled;
 use crate::pod::{Projection, VolumeSource};
 use crate::report::Report;
@@ -13,6 +14,7 @@ use crate::tree::Path;
 /// Several sources in one directory.
 pub(super) fn projected(
     given: &v1::ProjectedVolumeSource,
+    containers: &Names<'_>,
     path: &Path<'_>,
     report: &mut Report<'_>,
 ) -> Option<VolumeSource> {
@@ -21,7 +23,7 @@ pub(super) fn projected(
     let mut paths = HashSet::new();
     let mut sources = Vec::new();
     for (index, given) in given.sources.iter().flatten().enumerate() {
-        let source = source(given, &sources_path.index(index), report);
+        let source = source(given, containers, &sources_path.index(index), report);
         for file in source.iter().flat_map(named_paths) {
             if !paths.insert(file.to_owned()) {
                 report.invalid(path, file, "conflicting duplicate paths");
@@ -47,7 +49,12 @@ fn named_paths(source: &Projection) -> Vec<&str> {
 }
 
 /// One source; kinds that are not served were reported when the fields were looked up.
-fn source(given: &v1::VolumeProjection, path: &Path<'_>, report: &mut Report<'_>) -> Option<Projection> {
+fn source(
+    given: &v1::VolumeProjection,
+    containers: &Names<'_>,
+    path: &Path<'_>,
+    report: &mut Report<'_>,
+) -> Option<Projection> {
     let count = [
         given.secret.is_some(),
         given.config_map.is_some(),
@@ -70,7 +77,7 @@ fn source(given: &v1::VolumeProjection, path: &Path<'_>, report: &mut Report<'_>
     }
     if let Some(given) = &given.downward_api {
         let path = path.field("downwardAPI");
-        let files = files::downward_files(given.items.as_deref(), &path, report);
+        let files = files::downward_files(given.items.as_deref(), containers, &path, report);
         return Some(Projection::DownwardApi(files));
     }
     let token = given.service_account_token.as_ref()?;
