@@ -16,6 +16,7 @@
 //! | [`objects`] | which ConfigMaps and Secrets there are to take from |
 //! | [`payload`] | what files the volumes hold that the node writes |
 //! | [`network`] | addresses, Services, policies and names, as tables |
+//! | [`probe`] | when probes ask, and what their answers come to |
 //! | [`ports`] | what the adapters must be able to do |
 
 pub mod admission;
@@ -32,5 +33,6 @@ pub mod objects;
 pub mod payload;
 pub mod pod;
 pub mod ports;
+pub mod probe;
 pub mod resources;
 pub mod time;

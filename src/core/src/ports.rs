@@ -3,9 +3,11 @@
 //! Every operation is idempotent: asked twice, it finds what the first call made. Every error says which
 //! operation on which object failed, whether a retry may help, and Kubernetes' reason for it.
 
+mod checks;
 mod error;
 mod network;
 
+pub use checks::{CheckAction, CheckOutcome, CheckTarget, CheckedBy, Checks};
 pub use error::{PortError, PortResult, Retry, chain, first_of};
 pub use network::{Names, Network, ServiceAllocation};
 
@@ -15,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pinnace_api::pod::{MountPropagation, PullPolicy};
+use pinnace_api::pod::{MountPropagation, PullPolicy, StopSignal};
 use pinnace_api::{Bytes, ContainerName, Pod, PodUid};
 
 use crate::environment::Invocation;
@@ -65,6 +67,8 @@ pub struct ImageHandle {
     pub manifest_digest: String,
     /// The reference in full, such as `docker.io/library/busybox:1.36`.
     pub reference: String,
+    /// The signal that the image asks to be stopped with.
+    pub stop_signal: Option<StopSignal>,
 }
 
 /// Everything that is needed to create one container instance.

@@ -11,6 +11,7 @@
 //! The host notes every breach of the ports' contract (an instance started twice, a living container
 //! removed, a sandbox made over a broken one): see [`FakeHost::violations`].
 
+mod checks;
 mod events;
 mod faults;
 mod images;
@@ -30,6 +31,7 @@ use crate::payload::Payloads;
 use crate::ports::PortResult;
 use crate::time::{BootId, BootMillis, Now, WallMillis};
 
+pub use checks::FakeAnswer;
 pub use faults::{Break, Extent, FakeError, Op};
 use state::State;
 

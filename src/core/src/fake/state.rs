@@ -6,6 +6,7 @@ use std::task::Waker;
 use pinnace_api::{ContainerName, PodUid};
 
 use super::Call;
+use super::checks::FakeAnswer;
 use super::faults::Faults;
 use crate::network::{NameTable, NetworkState, PolicyTable, ServiceAllocations, ServiceTable};
 use crate::node::NodeRecord;
@@ -30,6 +31,8 @@ pub(super) struct State {
     pub asleep: BTreeSet<ContainerName>,
     pub starts: BTreeMap<(PodUid, ContainerName, u32), u32>,
     pub faults: Faults,
+    pub answers: BTreeMap<(ContainerName, String), FakeAnswer>,
+    pub asked: BTreeMap<(ContainerName, String), u32>,
     pub calls: Vec<Call>,
     pub violations: Vec<String>,
     pub wakers: Vec<Waker>,

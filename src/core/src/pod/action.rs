@@ -2,8 +2,9 @@
 
 use pinnace_api::ContainerName;
 
+use super::live::HookPoint;
 use super::observed::Exit;
-use super::record::{Finished, Progress};
+use super::record::{Finished, Progress, StopCause};
 use crate::time::BootMillis;
 
 /// One step; a worker stops at the first that fails, and looks again.
@@ -37,7 +38,7 @@ pub enum Action {
         /// The instance.
         attempt: u32,
     },
-    /// Sends the stop signal (SIGTERM) to the instance's first process.
+    /// Sends the stop signal (its own, the image's, or SIGTERM) to the instance's first process.
     StopContainer {
         /// The container.
         name: ContainerName,
@@ -61,6 +62,29 @@ pub enum Action {
         name: ContainerName,
         /// The instance.
         attempt: u32,
+    },
+    /// Begins a hook of the instance; how it goes is told to the record by [`Live::set_hook`]. Its failure is no
+    /// failure of the action.
+    ///
+    /// [`Live::set_hook`]: super::live::Live::set_hook
+    RunHook {
+        /// The container.
+        name: ContainerName,
+        /// The instance.
+        attempt: u32,
+        /// Which hook.
+        point: HookPoint,
+        /// It is given up after this time; `None`: with its instance.
+        within_millis: Option<u64>,
+    },
+    /// Tells that an instance is ended while its pod goes on (event); no effect on the host.
+    NoteStop {
+        /// The container.
+        name: ContainerName,
+        /// The instance.
+        attempt: u32,
+        /// Why.
+        cause: StopCause,
     },
     /// Tells that an exit was taken note of (event, metrics); no effect on the host.
     NoteExit {

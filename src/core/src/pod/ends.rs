@@ -9,9 +9,10 @@ use pinnace_api::{ContainerName, Pod};
 use super::action::Action;
 use super::instances::{self, Instance, Life};
 use super::observed::{Exit, SandboxState};
-use super::record::{Failure, Record};
+use super::record::Record;
 use super::restart;
 use super::sketch::Sketch;
+use super::tries::Failure;
 use crate::time::WallMillis;
 
 /// Code of an end that nobody saw, as the kubelet reports it.
@@ -102,7 +103,7 @@ fn with_the_boot<'a>(
     pod: &'a Pod,
     found: &'a [Instance],
 ) -> impl Iterator<Item = End> + 'a {
-    pod.spec.containers.iter().filter_map(move |container| {
+    pod.spec.all_containers().filter_map(move |container| {
         let name = &container.name;
         let attempt = *sketch.observed.log_attempts.get(name)?;
         let newer = |one: &Instance| one.name == *name && one.attempt >= attempt;
@@ -118,7 +119,8 @@ fn with_the_boot<'a>(
 }
 
 /// Tells of the ends and records them.
-pub(super) fn take_note(sketch: &mut Sketch<'_>, ends: Vec<End>) {
+pub(super) fn take_note(sketch: &mut Sketch<'_>, pod: &Pod, ends: Vec<End>) {
+    let sandbox = sketch.sandbox_attempt();
     for End { name, attempt, exit } in ends {
         sketch.push(Action::NoteExit {
             name: name.clone(),
@@ -131,7 +133,14 @@ pub(super) fn take_note(sketch: &mut Sketch<'_>, ends: Vec<End>) {
         if sandbox_is_gone {
             progress.sandbox_lost = Some(now.wall);
         }
+        let container = pod.spec.container(&name);
+        let initialized =
+            exit.code == 0 && container.is_some_and(|container| restart::must_end(&pod.spec, container));
         let progress = progress.containers.entry(name).or_default();
+        if initialized {
+            progress.initialized_in = Some(sandbox);
+        }
+        progress.stop = None;
         progress.backoff_millis = restart::delay_millis(progress, &exit, policy, now);
         progress.next_attempt = progress.next_attempt.max(attempt.saturating_add(1));
         progress.restart_count = progress.restart_count.max(attempt);

@@ -6,8 +6,10 @@
 use pinnace_api::ContainerName;
 
 use super::action::Action;
+use super::live::HookState;
 use super::policy::Policy;
-use super::record::{FailedStep, Failure, FailureReason, Record};
+use super::record::Record;
+use super::tries::{FailedStep, Failure, FailureReason};
 use crate::time::Now;
 
 impl Action {
@@ -19,6 +21,8 @@ impl Action {
             | Action::StopContainer { name, .. }
             | Action::KillContainer { name, .. }
             | Action::RemoveContainer { name, .. }
+            | Action::RunHook { name, .. }
+            | Action::NoteStop { name, .. }
             | Action::NoteExit { name, .. } => Some(name),
             _ => None,
         }
@@ -32,6 +36,8 @@ impl Action {
             | Action::StopContainer { attempt, .. }
             | Action::KillContainer { attempt, .. }
             | Action::RemoveContainer { attempt, .. }
+            | Action::RunHook { attempt, .. }
+            | Action::NoteStop { attempt, .. }
             | Action::NoteExit { attempt, .. } => Some(*attempt),
             _ => None,
         }
@@ -40,7 +46,10 @@ impl Action {
     /// The kind of action, for its failures.
     pub fn step(&self) -> FailedStep {
         match self {
-            Action::SaveProgress(_) | Action::SaveFinished(_) | Action::NoteExit { .. } => FailedStep::Save,
+            Action::SaveProgress(_)
+            | Action::SaveFinished(_)
+            | Action::NoteStop { .. }
+            | Action::NoteExit { .. } => FailedStep::Save,
             Action::CreateSandbox { .. }
             | Action::AttachNetwork
             | Action::PrepareVolumes
@@ -48,6 +57,7 @@ impl Action {
             Action::StartContainer { .. } => FailedStep::Start,
             Action::StopContainer { .. }
             | Action::KillContainer { .. }
+            | Action::RunHook { .. }
             | Action::KillPodCgroup
             | Action::RemoveContainer { .. }
             | Action::DetachNetwork
@@ -98,6 +108,12 @@ impl Record {
 
     /// Takes note that `action` went through.
     pub fn succeeded(&mut self, action: &Action) {
+        if let Action::RunHook {
+            name, attempt, point, ..
+        } = action
+        {
+            return self.live.set_hook(name, *attempt, *point, HookState::Running);
+        }
         let step = action.step();
         // A new instance, or one that runs, has nothing to do with why an older one could not be started.
         let ends = |failure: &Failure| {
@@ -148,6 +164,7 @@ mod tests {
             progress: Progress::new(BootId("boot".to_owned())),
             failures: Default::default(),
             pod_failure: None,
+            live: Default::default(),
         }
     }
 

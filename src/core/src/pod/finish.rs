@@ -2,40 +2,86 @@
 
 use std::collections::BTreeMap;
 
+use pinnace_api::pod::Container;
 use pinnace_api::{ContainerName, Pod};
 
 use super::action::Action;
+use super::init;
 use super::instances::{Instance, Life};
 use super::observed::{Exit, SandboxState, ShimState};
-use super::record::{FailedStep, Finished, Progress};
+use super::record::{Finished, Progress};
 use super::restart;
 use super::sketch::Sketch;
+use super::tries::FailedStep;
 use crate::network::NetworkState;
 
-/// The pod's end, once every container ended and none is started again.
-pub(super) fn end_of(progress: &Progress, pod: &Pod, found: &[Instance]) -> Option<Finished> {
+/// Whether a pod has ended by itself.
+pub(super) enum End {
+    /// It goes on.
+    NotYet,
+    /// It has, and nothing of it runs.
+    All(Finished),
+    /// It has, but for what goes on beside the main containers.
+    AllButHelpers,
+}
+
+/// Whether the pod has ended: every main container ended and none is started again, or an init container failed
+/// for good.
+pub(super) fn end_of(progress: &Progress, pod: &Pod, found: &[Instance]) -> End {
+    let spec = &pod.spec;
     let alive = |one: &Instance| !matches!(one.life, Life::Ended(_) | Life::Used);
+    let is_over = |container: &Container| {
+        let exit = last_exit(progress, container);
+        exit.is_some_and(|exit| restart::ended_for_good(spec, container, exit))
+    };
+    let main_lives = found
+        .iter()
+        .filter(|one| alive(one))
+        .any(|one| spec.containers.iter().any(|main| main.name == one.name));
+    let main_ended = !main_lives && spec.containers.iter().all(is_over);
+    if !main_ended && !has_failed_init(progress, pod, found) {
+        return End::NotYet;
+    }
     if found.iter().any(alive) {
-        return None;
+        return End::AllButHelpers;
     }
-    for container in &pod.spec.containers {
-        let (_, exit) = progress.container(&container.name)?.last_exit.as_ref()?;
-        if !restart::ended_for_good(pod.spec.restart_policy, exit) {
-            return None;
-        }
-    }
-    let exits = last_exits(progress);
-    let succeeded = exits.values().all(|exit| exit.code == 0);
-    Some(Finished {
-        succeeded,
+    End::All(finished(progress, pod))
+}
+
+/// How the pod ended, by how its containers did.
+pub(super) fn finished(progress: &Progress, pod: &Pod) -> Finished {
+    let went_well = |container: &Container| last_exit(progress, container).is_some_and(|exit| exit.code == 0);
+    Finished {
+        succeeded: pod.spec.containers.iter().all(went_well),
         reason: None,
         message: None,
-        exits,
+        exits: last_exits(progress),
+    }
+}
+
+/// An init container failed, and is not started again.
+fn has_failed_init(progress: &Progress, pod: &Pod, found: &[Instance]) -> bool {
+    if init::main_has_begun(pod, found) {
+        return false;
+    }
+    let mut regular = pod
+        .spec
+        .init_containers
+        .iter()
+        .filter(|container| restart::must_end(&pod.spec, container));
+    regular.any(|container| {
+        let exit = last_exit(progress, container);
+        exit.is_some_and(|exit| exit.code != 0 && restart::ended_for_good(&pod.spec, container, exit))
     })
 }
 
+fn last_exit<'a>(progress: &'a Progress, container: &Container) -> Option<&'a Exit> {
+    let (_, exit) = progress.container(&container.name)?.last_exit.as_ref()?;
+    Some(exit)
+}
+
 /// How each container ended last, as far as recorded.
-pub(super) fn last_exits(progress: &Progress) -> BTreeMap<ContainerName, Exit> {
+fn last_exits(progress: &Progress) -> BTreeMap<ContainerName, Exit> {
     progress
         .containers
         .iter()

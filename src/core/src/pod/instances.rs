@@ -83,6 +83,25 @@ pub(super) fn is_used(progress: &Progress, name: &ContainerName, attempt: u32) -
         .is_some_and(|container| attempt < container.next_attempt)
 }
 
+/// The number of the sandbox that is there, or of the next one where its number is recorded already.
+pub(super) fn sandbox_attempt(observed: &Observed, progress: &Progress) -> u32 {
+    match observed.sandbox {
+        SandboxState::Ready { attempt } => progress.sandbox_attempt.max(attempt),
+        SandboxState::Absent | SandboxState::Broken => progress.sandbox_attempt,
+    }
+}
+
+/// It did its part before the main containers, in this sandbox.
+pub(super) fn is_initialized(progress: &Progress, name: &ContainerName, sandbox: u32) -> bool {
+    let own = progress.container(name);
+    own.is_some_and(|own| own.initialized_in == Some(sandbox))
+}
+
+/// The instances of one container, the newest last.
+pub(super) fn of<'a>(found: &'a [Instance], name: &ContainerName) -> Vec<&'a Instance> {
+    found.iter().filter(|one| one.name == *name).collect()
+}
+
 /// All instances, by name and attempt, and whether processes of theirs may be left that no supervisor holds.
 pub(super) fn sort_out(sketch: &Sketch<'_>) -> (Vec<Instance>, bool) {
     let observed = sketch.observed;

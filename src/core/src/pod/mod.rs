@@ -20,33 +20,44 @@
 //! - teardown goes on past an error and retries only what is left.
 
 pub mod action;
+mod bring_up;
 mod ends;
 mod failure;
 mod finish;
+mod health;
+mod init;
 mod instance_id;
 mod instances;
+pub mod live;
 #[cfg(test)]
 mod model;
 pub mod observed;
+mod order;
 mod plan;
 mod policy;
+mod press;
 pub mod record;
 mod restart;
 mod sketch;
 mod start;
 pub mod status;
+mod tend;
 mod terminate;
+mod tries;
 
 pub use action::{Action, Plan};
+pub use health::Health;
 pub use instance_id::container_id;
+pub use live::{HookPoint, HookState, Live, Verdicts};
 pub use observed::{ContainerSeen, Exit, InstanceState, Observed, SandboxState, ShimState};
 pub use plan::plan;
 pub use policy::{Backoff, Policy};
 pub use record::{
-    ContainerProgress, Eviction, FailedStep, Failure, FailureReason, Finished, Origin, PodIdentity, Progress,
-    Record, Termination,
+    ContainerProgress, Eviction, Finished, Origin, PodIdentity, Progress, Readiness, Record, Stop, StopCause,
+    Termination,
 };
-pub use status::{PodRow, PodStatus, StatusContext, pods_table_row, status};
+pub use status::{PodRow, PodStatus, RowShape, StatusContext, pods_table_row, status};
+pub use tries::{FailedStep, Failure, FailureReason};
 
 use std::sync::Arc;
 

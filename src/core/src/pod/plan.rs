@@ -60,6 +60,7 @@ fn what_for<'a>(desired: &Desired, record: &'a Record) -> Purpose<'a> {
             let eviction = Eviction {
                 reason: Some(reason.clone()),
                 message: Some(message.clone()),
+                by_itself: false,
             };
             Purpose::End(Ending {
                 grace_period_seconds: None,
@@ -77,6 +78,7 @@ fn keep(sketch: &mut Sketch<'_>, desired: &Desired, finished: &Finished) {
         let eviction = Eviction {
             reason: finished.reason.clone(),
             message: finished.message.clone(),
+            by_itself: false,
         };
         let ending = Ending {
             grace_period_seconds: Some(0),

@@ -1,6 +1,6 @@
 //! How long the machine waits before it tries again.
 
-use super::record::{FailedStep, FailureReason};
+use super::tries::{FailedStep, FailureReason};
 
 /// Delays that grow by a factor up to a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

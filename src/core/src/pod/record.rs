@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pinnace_api::{ContainerName, Document, Namespace, ObjectKey, ObjectName, PodUid};
 
+use super::live::Live;
 use super::observed::Exit;
+use super::tries::Failure;
 use crate::time::{BootId, BootInstant, BootMillis, Moment, Now, WallMillis};
 
 /// All that is recorded of one pod.
@@ -18,6 +20,8 @@ pub struct Record {
     pub failures: BTreeMap<ContainerName, Failure>,
     /// Why the sandbox or the volumes could not be made; in memory only.
     pub pod_failure: Option<Failure>,
+    /// Hooks under way and probes' verdicts; in memory only.
+    pub live: Live,
 }
 
 /// Written, synced and renamed before the pod's first effect on the host (`/var/lib/pinnace/pods`).
@@ -128,6 +132,63 @@ pub struct ContainerProgress {
     pub last_exit_noted: BootMillis,
     /// The delay that the next restart waits, in milliseconds after `last_exit_noted`.
     pub backoff_millis: u64,
+    /// The sandbox in which it did its part before the main containers: an init container ended with success, a
+    /// sidecar started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initialized_in: Option<u32>,
+    /// The instance whose postStart hook went through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub post_started: Option<u32>,
+    /// The instance that has started, by its startup probe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<u32>,
+    /// What its readiness probe found last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readiness: Option<Readiness>,
+    /// Its instance is being ended while the pod goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Stop>,
+}
+
+/// The newest verdict of a readiness probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Readiness {
+    /// The instance.
+    pub attempt: u32,
+    /// The verdict.
+    pub ready: bool,
+    /// Since when.
+    pub since: WallMillis,
+}
+
+/// An instance that is being ended, while its pod goes on.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Stop {
+    /// The instance.
+    pub attempt: u32,
+    /// Why.
+    pub cause: StopCause,
+    /// When it was decided.
+    pub since: BootMillis,
+    /// When SIGKILL follows.
+    pub deadline: BootMillis,
+    /// When the stop signal was sent.
+    #[serde(default)]
+    pub signalled: Option<BootMillis>,
+    /// When SIGKILL was sent last.
+    #[serde(default)]
+    pub killed: Option<BootMillis>,
+}
+
+/// Why an instance is ended while its pod goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum StopCause {
+    /// Its startup probe failed.
+    Startup,
+    /// Its liveness probe failed.
+    Liveness,
+    /// Its postStart hook failed.
+    PostStart,
 }
 
 /// A termination under way.
@@ -143,6 +204,9 @@ pub struct Termination {
     /// Containers that the stop signal was sent to.
     #[serde(default)]
     pub signalled: BTreeSet<ContainerName>,
+    /// When it was sent to those that had to wait for it: for their preStop hook, or for their turn.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub signalled_late: BTreeMap<ContainerName, BootMillis>,
     /// Containers that SIGKILL was sent to, and when last.
     #[serde(default)]
     pub killed: BTreeMap<ContainerName, BootMillis>,
@@ -155,85 +219,8 @@ pub struct Eviction {
     pub reason: Option<String>,
     /// A sentence for people.
     pub message: Option<String>,
-}
-
-/// A try that failed, and when the next may follow.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// What was tried.
-    pub step: FailedStep,
-    /// The instance that it was tried with, where it is about one.
-    pub attempt: Option<u32>,
-    /// Kubernetes' waiting reason.
-    pub reason: FailureReason,
-    /// A sentence for people, the whole chain.
-    pub message: String,
-    /// Tries in a row.
-    pub tries: u32,
-    /// When the last one was made.
-    pub failed_at: BootMillis,
-    /// When the next may be made.
-    pub retry_at: BootMillis,
-}
-
-impl Failure {
-    /// The instance counts as ended (`StartError`): its program could not be started. Some OCI runtimes find
-    /// that out when they create a container, others when they start it.
-    pub fn is_failed_start(&self) -> bool {
-        self.step == FailedStep::Start
-            || (self.step == FailedStep::Create && self.reason == FailureReason::RunContainerError)
-    }
-}
-
-/// The kind of action that failed; it decides what the failure holds up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum FailedStep {
-    /// Sandbox, volumes or a container could not be made: holds up what would be made.
-    Create,
-    /// A created container could not be started: that instance counts as ended (`StartError`).
-    Start,
-    /// Something could not be stopped or removed: holds up its further removal.
-    End,
-    /// A record could not be written: holds up everything that must be recorded first.
-    Save,
-}
-
-/// Kubernetes' reasons for a container or pod that waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-pub enum FailureReason {
-    /// The image is not there, and the policy forbids a pull.
-    ErrImageNeverPull,
-    /// The image cannot be had; `ImagePullBackOff` while waiting for the next try.
-    ErrImagePull,
-    /// The reference cannot be read.
-    InvalidImageName,
-    /// The image is there and broken.
-    ImageInspectError,
-    /// User, path or another setting cannot be met.
-    CreateContainerConfigError,
-    /// The OCI runtime or the shim could not create it.
-    CreateContainerError,
-    /// It was created and could not be started (command not found, …).
-    RunContainerError,
-    /// Namespaces, cgroup or shim of the pod.
-    FailedCreatePodSandBox,
-    /// A volume of the pod.
-    FailedMount,
-}
-
-impl FailureReason {
-    /// Kubernetes' word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            FailureReason::ErrImageNeverPull => "ErrImageNeverPull",
-            FailureReason::ErrImagePull => "ErrImagePull",
-            FailureReason::InvalidImageName => "InvalidImageName",
-            FailureReason::ImageInspectError => "ImageInspectError",
-            FailureReason::CreateContainerConfigError => "CreateContainerConfigError",
-            FailureReason::CreateContainerError => "CreateContainerError",
-            FailureReason::RunContainerError => "RunContainerError",
-            FailureReason::FailedCreatePodSandBox => "FailedCreatePodSandBox",
-            FailureReason::FailedMount => "FailedMount",
-        }
-    }
+    /// Nothing evicts it: its main containers have ended for good, or an init container has failed for good, and
+    /// what still runs is ended. Its containers' exits decide the phase.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_itself: bool,
 }

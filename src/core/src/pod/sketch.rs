@@ -6,9 +6,11 @@
 use pinnace_api::ContainerName;
 
 use super::action::{Action, Plan};
+use super::instances;
 use super::observed::Observed;
 use super::policy::Policy;
-use super::record::{FailedStep, Failure, Progress, Record};
+use super::record::{ContainerProgress, Progress, Record};
+use super::tries::{FailedStep, Failure};
 use crate::time::{BootMillis, Now};
 
 pub(super) struct Sketch<'a> {
@@ -45,6 +47,16 @@ impl<'a> Sketch<'a> {
     pub fn change(&mut self) -> &mut Progress {
         self.unsaved = true;
         &mut self.progress
+    }
+
+    /// Changes what is recorded of one container.
+    pub fn change_container(&mut self, name: &ContainerName) -> &mut ContainerProgress {
+        self.change().containers.entry(name.clone()).or_default()
+    }
+
+    /// The number of the sandbox that carries the pod once the actions so far are carried out, or of the next one.
+    pub fn sandbox_attempt(&self) -> u32 {
+        instances::sandbox_attempt(self.observed, &self.progress)
     }
 
     /// Writes the changes collected, if there are any.

@@ -2,16 +2,18 @@
 //!
 //! A network that has lost a part is attached again under its living containers; only a lost sandbox ends them.
 
-use pinnace_api::{ContainerName, Pod};
+use pinnace_api::Pod;
 
 use super::action::Action;
+use super::bring_up::{Standing, bring_up, clear_all, clear_away};
 use super::ends;
-use super::finish;
-use super::instances::{self, Instance, Life};
+use super::finish::{self, End};
+use super::init;
+use super::instances::{self, Instance};
 use super::observed::{SandboxState, ShimState};
-use super::record::FailedStep;
-use super::restart;
+use super::record::Eviction;
 use super::sketch::Sketch;
+use super::terminate::{self, Ending};
 use crate::network::NetworkState;
 
 /// Plans for a pod that is neither finished nor terminating.
@@ -24,11 +26,18 @@ pub(super) fn run(sketch: &mut Sketch<'_>, pod: &Pod) {
         sketch.kill_cgroup_first();
     }
     let ends = ends::unrecorded(sketch, pod, &found, true);
-    ends::take_note(sketch, ends);
-    if let Some(finished) = finish::end_of(sketch.progress(), pod, &found) {
-        sketch.push(Action::SaveFinished(finished));
-        finish::clear(sketch, &found);
-        return;
+    let nothing_new = ends.is_empty();
+    ends::take_note(sketch, pod, ends);
+    match finish::end_of(sketch.progress(), pod, &found) {
+        End::NotYet => {}
+        End::All(finished) => {
+            sketch.push(Action::SaveFinished(finished));
+            finish::clear(sketch, &found);
+            return;
+        }
+        End::AllButHelpers if nothing_new => return wind_up(sketch, pod),
+        // What was just noted is in the record at the next question.
+        End::AllButHelpers => return,
     }
     let mut has_sandbox = sketch.observed.sandbox != SandboxState::Absent;
     if needs_new_sandbox(sketch) {
@@ -42,6 +51,7 @@ pub(super) fn run(sketch: &mut Sketch<'_>, pod: &Pod) {
         detach(sketch);
     }
     if !has_sandbox {
+        init::begin_anew(sketch);
         let attempt = sketch.progress().sandbox_attempt;
         sketch.push(Action::CreateSandbox { attempt });
     }
@@ -52,14 +62,39 @@ pub(super) fn run(sketch: &mut Sketch<'_>, pod: &Pod) {
     if !sketch.observed.volumes_ready {
         sketch.push(Action::PrepareVolumes);
     }
+    if init::initialise(sketch, pod, &found) {
+        bring_up_main(sketch, pod, &found);
+    }
+    sketch.save();
+    let strangers: Vec<&Instance> = found
+        .iter()
+        .filter(|one| pod.spec.container(&one.name).is_none())
+        .collect();
+    clear_all(sketch, &strangers);
+}
+
+/// The main containers in their order: what comes after one whose postStart hook is under way waits for that.
+fn bring_up_main(sketch: &mut Sketch<'_>, pod: &Pod, found: &[Instance]) {
+    let mut held = false;
     for container in &pod.spec.containers {
-        let own: Vec<&Instance> = found.iter().filter(|one| one.name == container.name).collect();
-        bring_up(sketch, pod, &container.name, &own);
+        // Recorded before the next act: what was found out before it must not be lost with it.
+        sketch.save();
+        let own = instances::of(found, &container.name);
+        held |= bring_up(sketch, pod, container, &own, held) == Standing::Hooked;
     }
-    let strangers = |one: &&Instance| pod.spec.containers.iter().all(|known| known.name != one.name);
-    for stranger in found.iter().filter(strangers) {
-        clear_away(sketch, stranger);
-    }
+}
+
+/// Ends what still runs of a pod whose main containers have ended for good, or cannot begin.
+fn wind_up(sketch: &mut Sketch<'_>, pod: &Pod) {
+    let eviction = Eviction {
+        by_itself: true,
+        ..Eviction::default()
+    };
+    let ending = Ending {
+        grace_period_seconds: None,
+        eviction: Some(eviction),
+    };
+    terminate::end(sketch, pod, &ending);
 }
 
 /// The sandbox, or what is left of one, cannot carry the pod.
@@ -99,101 +134,4 @@ fn detach(sketch: &mut Sketch<'_>) {
     if sketch.observed.network != NetworkState::Absent {
         sketch.push(Action::DetachNetwork);
     }
-}
-
-/// Removes an instance that is of no use any more; false if it is not gone after that.
-fn clear_away(sketch: &mut Sketch<'_>, instance: &Instance) -> bool {
-    if !sketch.may_try(&instance.name) {
-        return false;
-    }
-    let (name, attempt) = (instance.name.clone(), instance.attempt);
-    if instance.lives() {
-        sketch.push(Action::KillContainer { name, attempt });
-        return false;
-    }
-    sketch.push(Action::RemoveContainer { name, attempt });
-    true
-}
-
-/// One container of a whole sandbox: at most one instance lives, and the newest decides.
-fn bring_up(sketch: &mut Sketch<'_>, pod: &Pod, name: &ContainerName, own: &[&Instance]) {
-    let Some((newest, older)) = own.split_last() else {
-        return create_if_due(sketch, pod, name, 0);
-    };
-    for instance in older {
-        if !clear_away(sketch, instance) {
-            return;
-        }
-    }
-    let attempt = newest.attempt;
-    match &newest.life {
-        Life::Running if !instances::is_used(sketch.progress(), name, attempt) => {}
-        // A start that was given up came through late.
-        Life::Running => {
-            clear_away(sketch, newest);
-        }
-        Life::Created => {
-            if sketch.may_try(name) {
-                sketch.push(Action::StartContainer {
-                    name: name.clone(),
-                    attempt,
-                });
-            }
-        }
-        Life::Claimed => {
-            if clear_away(sketch, newest) {
-                let attempt = number_for(sketch, name, attempt);
-                create(sketch, name, attempt);
-            }
-        }
-        Life::Ended(_) | Life::Used => {
-            if clear_away(sketch, newest) {
-                create_if_due(sketch, pod, name, attempt.saturating_add(1));
-            }
-        }
-    }
-}
-
-/// Makes the next instance, numbered `at_least`, if the restart policy and the back-off allow.
-fn create_if_due(sketch: &mut Sketch<'_>, pod: &Pod, name: &ContainerName, at_least: u32) {
-    let mut attempt = at_least;
-    if let Some(progress) = sketch.progress().container(name) {
-        attempt = attempt.max(progress.next_attempt);
-        if let Some((_, exit)) = &progress.last_exit {
-            if restart::ended_for_good(pod.spec.restart_policy, exit) {
-                return;
-            }
-            let due = restart::due(progress);
-            if due > sketch.now.boot {
-                return sketch.wake(due);
-            }
-        }
-    }
-    if sketch.may_try(name) {
-        let attempt = number_for(sketch, name, attempt);
-        create(sketch, name, attempt);
-    }
-}
-
-/// The number of an instance that could be `attempt`, but for a log that says that one has been created with
-/// it. Where it is known that only its creation failed, the number is used again.
-fn number_for(sketch: &Sketch<'_>, name: &ContainerName, attempt: u32) -> u32 {
-    let failure = sketch.record.failures.get(name);
-    let only_failed =
-        failure.is_some_and(|failure| failure.step == FailedStep::Create && failure.attempt == Some(attempt));
-    match sketch.observed.log_attempts.get(name) {
-        Some(logged) if !only_failed => attempt.max(logged.saturating_add(1)),
-        _ => attempt,
-    }
-}
-
-fn create(sketch: &mut Sketch<'_>, name: &ContainerName, attempt: u32) {
-    sketch.push(Action::CreateContainer {
-        name: name.clone(),
-        attempt,
-    });
-    sketch.push(Action::StartContainer {
-        name: name.clone(),
-        attempt,
-    });
 }

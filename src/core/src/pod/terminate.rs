@@ -2,6 +2,8 @@
 //!
 //! Once `Progress::terminating` is recorded nothing starts any more, whatever is wanted later. A removal
 //! cannot be taken back; an eviction can become a removal.
+//!
+//! All main containers are told at once; sidecars end after them, the last one first, within the same period.
 
 use pinnace_api::Pod;
 
@@ -9,8 +11,11 @@ use super::action::Action;
 use super::ends;
 use super::finish;
 use super::instances::{self, Instance};
-use super::record::{Eviction, FailedStep, Finished, Termination};
+use super::order;
+use super::press::{self, Blow, Pressed};
+use super::record::{Eviction, Finished, Termination};
 use super::sketch::Sketch;
+use super::tries::FailedStep;
 
 /// How the pod ends.
 pub(super) struct Ending {
@@ -35,24 +40,18 @@ pub(super) fn end(sketch: &mut Sketch<'_>, pod: &Pod, ending: &Ending) {
     if orphans {
         sketch.kill_cgroup_first();
     }
-    ends::take_note(sketch, ends);
+    ends::take_note(sketch, pod, ends);
     let (living, ended): (Vec<Instance>, Vec<Instance>) = found.into_iter().partition(Instance::lives);
     for instance in &living {
-        press(sketch, &termination, instance);
+        press(sketch, pod, &termination, instance, &living);
     }
     sketch.save();
     if living.is_empty() && stays && sketch.record.identity.finished.is_none() {
         if !sketch.pod_may_end() {
             return;
         }
-        let exits = finish::last_exits(sketch.progress());
-        let Eviction { reason, message } = termination.eviction.unwrap_or_default();
-        sketch.push(Action::SaveFinished(Finished {
-            succeeded: false,
-            reason,
-            message,
-            exits,
-        }));
+        let finished = how(sketch, pod, termination.eviction.unwrap_or_default());
+        sketch.push(Action::SaveFinished(finished));
     }
     if living.is_empty() {
         if finish::clear(sketch, &ended) && !stays && sketch.pod_may_end() {
@@ -66,6 +65,17 @@ pub(super) fn end(sketch: &mut Sketch<'_>, pod: &Pod, ending: &Ending) {
             let (name, attempt) = (instance.name.clone(), instance.attempt);
             sketch.push(Action::RemoveContainer { name, attempt });
         }
+    }
+}
+
+/// How a pod that stays listed has ended.
+fn how(sketch: &Sketch<'_>, pod: &Pod, eviction: Eviction) -> Finished {
+    let finished = finish::finished(sketch.progress(), pod);
+    Finished {
+        succeeded: eviction.by_itself && finished.succeeded,
+        reason: eviction.reason,
+        message: eviction.message,
+        exits: finished.exits,
     }
 }
 
@@ -119,37 +129,38 @@ fn expired_unsignalled(sketch: &Sketch<'_>, termination: &Termination) -> bool {
         && !tried
 }
 
-/// Sends the stop signal once, and SIGKILL after the deadline.
-fn press(sketch: &mut Sketch<'_>, termination: &Termination, instance: &Instance) {
-    let now = sketch.now.boot;
-    let (name, attempt) = (instance.name.clone(), instance.attempt);
-    if now < termination.deadline {
-        sketch.wake(termination.deadline);
-        if !termination.signalled.contains(&name) && sketch.may_end(&name) {
-            sketch.push(Action::StopContainer {
-                name: name.clone(),
-                attempt,
-            });
-            if let Some(recorded) = &mut sketch.change().terminating {
-                recorded.signalled.insert(name);
-            }
-        }
+/// The next act against a living instance: its hook, the stop signal once it is its turn, SIGKILL.
+fn press(
+    sketch: &mut Sketch<'_>,
+    pod: &Pod,
+    termination: &Termination,
+    instance: &Instance,
+    living: &[Instance],
+) {
+    let name = &instance.name;
+    let late = termination.signalled_late.get(name).copied();
+    let signalled = termination.signalled.contains(name);
+    let pressed = Pressed {
+        since: termination.since.boot,
+        deadline: termination.deadline,
+        signalled: late.or(signalled.then_some(termination.since.boot)),
+        killed: termination.killed.get(name).copied(),
+        its_turn: order::is_its_turn(&pod.spec, name, living),
+    };
+    let (container, now) = (pod.spec.container(name), sketch.now.boot);
+    let blow = press::press(sketch, container, name, instance.attempt, &pressed);
+    if blow == Blow::None {
         return;
     }
-    if let Some(sent) = termination.killed.get(&name) {
-        let again = sent.after(sketch.policy.kill_again_millis);
-        if now < again {
-            return sketch.wake(again);
-        }
+    let Some(recorded) = &mut sketch.change().terminating else {
+        return;
+    };
+    if blow == Blow::Kill {
+        recorded.killed.insert(name.clone(), now);
+        return;
     }
-    if sketch.may_end(&name) {
-        sketch.wake(now.after(sketch.policy.kill_again_millis));
-        sketch.push(Action::KillContainer {
-            name: name.clone(),
-            attempt,
-        });
-        if let Some(recorded) = &mut sketch.change().terminating {
-            recorded.killed.insert(name, now);
-        }
+    recorded.signalled.insert(name.clone());
+    if now > recorded.since.boot {
+        recorded.signalled_late.insert(name.clone(), now);
     }
 }

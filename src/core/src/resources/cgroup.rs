@@ -1,14 +1,14 @@
 //! Values for the cgroups of a container and of its pod.
 //!
-//! Shares come of requests, quota and memory limit of limits. The pod's cgroup sums up its containers; it has
-//! a limit only where every container has one, since one container without would otherwise be held by what
+//! Shares come of requests, quota and memory limit of limits. The pod's cgroup holds all containers that run at one
+//! time; it has a limit only where every container has one, since one container without would otherwise be held by what
 //! the others asked for.
 
 use pinnace_api::MilliCpu;
-use pinnace_api::pod::{Container, PodSpec, ResourceList};
+use pinnace_api::pod::{Container, PodSpec};
 
 use super::qos::{QosClass, qos_class};
-use super::requests::pod_requests;
+use super::requests::{Requests, peak, pod_requests};
 
 const SHARES_PER_CPU: u64 = 1024;
 const MIN_SHARES: u64 = 2;
@@ -97,12 +97,14 @@ pub fn container_values(container: &Container, policy: &CgroupPolicy) -> CgroupV
     }
 }
 
-/// The sum of one limit over all containers; `None` unless each of them has it.
-fn sum_of_limits(spec: &PodSpec, amount: impl Fn(&ResourceList) -> Option<u64>) -> Option<u64> {
-    spec.containers.iter().try_fold(0_u64, |sum, container| {
-        let limit = amount(&container.resources.limits).filter(|limit| *limit > 0)?;
-        Some(sum.saturating_add(limit))
-    })
+/// One of the limits at the moment at which they come to most; `None` unless each container has it.
+fn peak_of_limits(spec: &PodSpec, amount: impl Fn(&Requests) -> u64) -> Option<u64> {
+    let limits = |container: &Container| Requests::from(&container.resources.limits);
+    let all_have_it = spec
+        .all_containers()
+        .all(|container| amount(&limits(container)) > 0);
+    let overhead = amount(&Requests::from(&spec.overhead));
+    all_have_it.then(|| amount(&peak(spec, limits)).saturating_add(overhead))
 }
 
 /// Values of the pod's cgroup, above those of its containers.
@@ -118,8 +120,8 @@ pub fn pod_values(spec: &PodSpec, policy: &CgroupPolicy) -> CgroupValues {
         return values;
     }
     values.cpu_shares = Some(shares(pod_requests(spec).cpu));
-    values.cpu_quota_us = sum_of_limits(spec, |limits| limits.cpu.map(|cpu| cpu.0))
-        .and_then(|limit| policy.quota_us(MilliCpu(limit)));
-    values.memory_limit_bytes = sum_of_limits(spec, |limits| limits.memory.map(|memory| memory.0));
+    values.cpu_quota_us =
+        peak_of_limits(spec, |limits| limits.cpu.0).and_then(|limit| policy.quota_us(MilliCpu(limit)));
+    values.memory_limit_bytes = peak_of_limits(spec, |limits| limits.memory.0);
     values
 }

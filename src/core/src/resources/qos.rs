@@ -41,8 +41,8 @@ fn deciding(list: &ResourceList) -> [u64; 2] {
 }
 
 /// Sums over all containers of the amounts that decide the class.
-fn sums(containers: &[Container], list: impl Fn(&Container) -> &ResourceList) -> [u64; 2] {
-    containers.iter().fold([0; 2], |sum, container| {
+fn sums(spec: &PodSpec, list: impl Fn(&Container) -> &ResourceList) -> [u64; 2] {
+    spec.all_containers().fold([0; 2], |sum, container| {
         let amounts = deciding(list(container));
         [
             sum[0].saturating_add(amounts[0]),
@@ -51,16 +51,16 @@ fn sums(containers: &[Container], list: impl Fn(&Container) -> &ResourceList) ->
     })
 }
 
-/// The class of a pod: only cpu and memory count, and the sums over the containers are what is compared.
+/// The class of a pod: only cpu and memory count, and the sums over all containers are what is compared, init
+/// containers among them.
 pub fn qos_class(spec: &PodSpec) -> QosClass {
-    let requests = sums(&spec.containers, |container| &container.resources.requests);
-    let limits = sums(&spec.containers, |container| &container.resources.limits);
+    let requests = sums(spec, |container| &container.resources.requests);
+    let limits = sums(spec, |container| &container.resources.limits);
     if requests == [0, 0] && limits == [0, 0] {
         return QosClass::BestEffort;
     }
     let all_limited = spec
-        .containers
-        .iter()
+        .all_containers()
         .all(|container| !deciding(&container.resources.limits).contains(&0));
     if all_limited && requests == limits {
         QosClass::Guaranteed

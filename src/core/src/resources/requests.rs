@@ -1,6 +1,6 @@
 //! What a pod counts for on its node.
 
-use pinnace_api::pod::{PodSpec, ResourceList};
+use pinnace_api::pod::{Container, PodSpec, ResourceList, RestartPolicy};
 use pinnace_api::{Bytes, MilliCpu};
 
 /// Effective requests of a pod; what it does not ask for is zero.
@@ -25,6 +25,17 @@ impl Requests {
     }
 }
 
+impl Requests {
+    /// The greater amount of each.
+    fn max(self, other: Self) -> Self {
+        Self {
+            cpu: self.cpu.max(other.cpu),
+            memory: self.memory.max(other.memory),
+            ephemeral_storage: self.ephemeral_storage.max(other.ephemeral_storage),
+        }
+    }
+}
+
 impl From<&ResourceList> for Requests {
     fn from(list: &ResourceList) -> Self {
         Self {
@@ -35,10 +46,23 @@ impl From<&ResourceList> for Requests {
     }
 }
 
-/// The sum over the pod's containers.
+/// What the pod asks for at the moment at which it asks for most, its overhead included: an init container beside
+/// the sidecars before it, or all main containers beside all sidecars.
 pub fn pod_requests(spec: &PodSpec) -> Requests {
-    spec.containers
-        .iter()
-        .map(|container| Requests::from(&container.resources.requests))
-        .fold(Requests::default(), Requests::plus)
+    peak(spec, |container| Requests::from(&container.resources.requests)).plus(Requests::from(&spec.overhead))
+}
+
+/// The most that all containers which run at one time come to.
+pub(super) fn peak(spec: &PodSpec, of: impl Fn(&Container) -> Requests) -> Requests {
+    let main = spec.containers.iter().map(&of);
+    let main = main.fold(Requests::default(), Requests::plus);
+    let (mut sidecars, mut begin) = (Requests::default(), Requests::default());
+    for container in &spec.init_containers {
+        let now = sidecars.plus(of(container));
+        begin = begin.max(now);
+        if container.restart_policy == Some(RestartPolicy::Always) {
+            sidecars = now;
+        }
+    }
+    main.plus(sidecars).max(begin)
 }

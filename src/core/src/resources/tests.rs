@@ -1,6 +1,6 @@
 //! Values as a kubelet sets them, and what must hold for any pod.
 
-use pinnace_api::pod::ResourceList;
+use pinnace_api::pod::{Container, PodSpec, ResourceList, RestartPolicy};
 use pinnace_api::{Bytes, MilliCpu};
 use proptest::prelude::*;
 
@@ -153,11 +153,84 @@ fn a_pod_is_limited_only_where_all_its_containers_are() {
     );
 }
 
+/// A pod of these main containers, and of these that run first; true for a sidecar.
+fn begun_by(init: Vec<(bool, Container)>, main: Vec<Container>) -> PodSpec {
+    let init = init.into_iter().map(|(is_sidecar, mut container)| {
+        container.restart_policy = is_sidecar.then_some(RestartPolicy::Always);
+        container
+    });
+    PodSpec {
+        init_containers: init.collect(),
+        ..spec(main)
+    }
+}
+
+fn asks(name: &str, cpu: u64, memory: u64) -> Container {
+    container(name, list(cpu, memory), list(0, 0))
+}
+
+#[test]
+fn a_pod_asks_for_what_it_asks_for_at_its_peak() {
+    let amounts = |spec: &PodSpec| {
+        let asked = pod_requests(spec);
+        (asked.cpu.0, asked.memory.0)
+    };
+    let main = || vec![asks("a", 100, 10), asks("b", 200, 20)];
+    let init = begun_by(
+        vec![(false, asks("i", 250, 100)), (false, asks("j", 50, 1))],
+        main(),
+    );
+    assert_eq!(
+        amounts(&init),
+        (300, 100),
+        "the greater of init containers and the sum"
+    );
+    let beside = begun_by(vec![(true, asks("s", 50, 5)), (false, asks("i", 300, 1))], main());
+    assert_eq!(
+        amounts(&beside),
+        (350, 35),
+        "an init container runs beside the sidecars before it"
+    );
+    let after = begun_by(vec![(false, asks("i", 320, 1)), (true, asks("s", 50, 5))], main());
+    assert_eq!(amounts(&after), (350, 35), "and not beside those after it");
+    let mut heavy = after;
+    heavy.overhead = list(10, 3);
+    assert_eq!(amounts(&heavy), (360, 38));
+}
+
+#[test]
+fn init_containers_count_for_the_class_and_for_the_limits_of_the_pod() {
+    let limited = |name: &str, cpu| container(name, list(cpu, GI), list(cpu, GI));
+    let policy = CgroupPolicy::default();
+    let all = begun_by(vec![(false, limited("i", 500))], vec![limited("a", 300)]);
+    assert_eq!(qos_class(&all), QosClass::Guaranteed);
+    let values = pod_values(&all, &policy);
+    assert_eq!(
+        (values.cpu_quota_us, values.memory_limit_bytes),
+        (Some(50_000), Some(GI))
+    );
+    let free = begun_by(vec![(false, asks("i", 0, 0))], vec![limited("a", 300)]);
+    assert_eq!(qos_class(&free), QosClass::Burstable);
+    assert_eq!(pod_values(&free, &policy).memory_limit_bytes, None);
+}
+
+#[test]
+fn a_sidecar_is_killed_no_sooner_than_the_main_container_that_asks_for_least() {
+    let pod = begun_by(
+        vec![(true, asks("s", 0, GI)), (false, asks("i", 0, GI))],
+        vec![asks("a", 0, 4 * GI), asks("b", 0, 2 * GI)],
+    );
+    let score = |container| oom_score_adj(QosClass::Burstable, &pod, container, Bytes(10 * GI));
+    assert_eq!(score(&pod.init_containers[0]), 800);
+    assert_eq!(score(&pod.init_containers[1]), 900);
+    assert_eq!(score(&pod.containers[1]), 800);
+}
+
 #[test]
 fn oom_scores_are_the_kubelets() {
     let score = |class, memory| {
         let container = container("a", list(0, memory), list(0, 0));
-        oom_score_adj(class, &container, Bytes(10 * GI))
+        oom_score_adj(class, &spec(Vec::new()), &container, Bytes(10 * GI))
     };
     assert_eq!(score(QosClass::Guaranteed, GI), -997);
     assert_eq!(score(QosClass::BestEffort, 0), 1000);
@@ -214,7 +287,7 @@ proptest! {
             prop_assert!(pod.cpu_quota_us.is_some() && pod.memory_limit_bytes.is_some());
         }
         for container in &spec.containers {
-            let score = oom_score_adj(class, container, Bytes(capacity));
+            let score = oom_score_adj(class, &spec, container, Bytes(capacity));
             prop_assert!(matches!((class, score),
                 (QosClass::Guaranteed, -997) | (QosClass::BestEffort, 1000) | (QosClass::Burstable, 3..=999)));
         }

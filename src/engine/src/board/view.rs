@@ -8,7 +8,8 @@ use pinnace_api::{ContainerName, DaemonSet, ObjectKey, Pod, Service};
 use pinnace_core::controllers::daemonset::{Counts, DaemonPodState};
 use pinnace_core::network::{PodOnNetwork, ServiceEntry};
 use pinnace_core::pod::status::{
-    ConditionStatus, ConditionType, PodPhase, PodRow, PodStatus, StatusContext, pods_table_row, status,
+    ConditionStatus, ConditionType, PodPhase, PodRow, PodStatus, RowShape, StatusContext, pods_table_row,
+    status,
 };
 use pinnace_core::pod::{Desired, InstanceState, Observed, PodIdentity, Record, Termination};
 use pinnace_core::ports::{ImageHandle, PhaseCounts, PodContext};
@@ -87,7 +88,12 @@ impl PodView {
 
     /// Every container of the pod runs.
     pub fn all_running(&self) -> bool {
-        self.running.len() == self.pod.spec.containers.len()
+        let runs = |name: &ContainerName| self.running.iter().any(|(one, ..)| one == name);
+        self.pod
+            .spec
+            .containers
+            .iter()
+            .all(|container| runs(&container.name))
     }
 
     /// It has ended for good.
@@ -120,10 +126,9 @@ impl PodView {
 
     /// The columns that `kubectl get pods` shows.
     pub fn row(&self, now: WallMillis) -> PodRow {
-        let containers = self.pod.spec.containers.len();
         pods_table_row(
             &self.status,
-            containers,
+            &RowShape::of(&self.pod.spec),
             self.terminating.is_some(),
             self.identity.created_at,
             now,
@@ -160,8 +165,7 @@ impl PodView {
     /// Restarts of all containers.
     pub fn restarts(&self) -> u32 {
         self.status
-            .container_statuses
-            .iter()
+            .all_containers()
             .fold(0, |sum, one| sum.saturating_add(one.restart_count))
     }
 

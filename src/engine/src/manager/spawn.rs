@@ -142,6 +142,7 @@ impl<A: Adapters> Manager<A> {
             progress: start.progress.unwrap_or_else(|| Progress::new(boot)),
             failures: BTreeMap::new(),
             pod_failure: None,
+            live: Default::default(),
         };
         let mut worker = PodWorker::new(
             Arc::clone(&self.shared),

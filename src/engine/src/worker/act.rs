@@ -171,7 +171,12 @@ impl<A: Adapters> PodWorker<A> {
             attempt,
             mounts,
             cgroup: resources::container_values(container, &settings.cgroup),
-            oom_score_adj: resources::oom_score_adj(self.context.qos, container, settings.memory_capacity),
+            oom_score_adj: resources::oom_score_adj(
+                self.context.qos,
+                &pod.spec,
+                container,
+                settings.memory_capacity,
+            ),
             log: settings.log,
             invocation,
             addresses: self.addresses,

@@ -128,7 +128,7 @@ impl<A: Adapters> PodWorker<A> {
 
     /// A container waits for its restart, or for its image: told once for each wait.
     pub(super) fn tell_back_offs(&mut self, view: &PodView) {
-        for status in &view.status.container_statuses {
+        for status in view.status.all_containers() {
             let Some(waiting) = &status.state.waiting else {
                 continue;
             };
@@ -162,8 +162,7 @@ impl<A: Adapters> PodWorker<A> {
     }
 
     fn spec_of(&self, name: &ContainerName) -> Option<&Container> {
-        let containers = &self.context.pod.spec.containers;
-        containers.iter().find(|container| container.name == *name)
+        self.context.pod.spec.container(name)
     }
 
     /// An action failed.

@@ -265,7 +265,7 @@ impl<A: Adapters> PodWorker<A> {
         if self.seen_at.is_some() {
             return;
         }
-        for container in &self.context.pod.spec.containers {
+        for container in self.context.pod.spec.all_containers() {
             let images = self.shared.adapters.images();
             // One that is gone or broken is reported when it is needed.
             if let Ok(image) = images.ensure(&container.image, PullPolicy::Never).await {

@@ -1,6 +1,6 @@
 //! What tables and descriptions take out of an object's JSON.
 
-use pinnace_core::pod::status::{PodRow, PodStatus, Timestamp, human_duration, pods_table_row};
+use pinnace_core::pod::status::{PodRow, PodStatus, RowShape, Timestamp, human_duration, pods_table_row};
 use pinnace_core::time::WallMillis;
 use serde_json::Value;
 
@@ -30,6 +30,13 @@ pub fn age(time: &str) -> String {
         .unwrap_or_default()
 }
 
+fn list<'a>(object: &'a Value, path: &str) -> &'a [Value] {
+    object
+        .pointer(path)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}
+
 /// The columns of a pod.
 pub fn pod_row(pod: &Value) -> PodRow {
     let status = pod.get("status").cloned().unwrap_or_default();
@@ -42,11 +49,16 @@ pub fn pod_row(pod: &Value) -> PodRow {
             age: unknown(),
         };
     };
-    let containers = pod
-        .pointer("/spec/containers")
-        .and_then(Value::as_array)
-        .map_or(0, Vec::len);
+    let shape = RowShape {
+        containers: list(pod, "/spec/containers").len(),
+        init_containers: list(pod, "/spec/initContainers").len(),
+        sidecars: list(pod, "/spec/initContainers")
+            .iter()
+            .filter(|container| text(container, "/restartPolicy") == "Always")
+            .map(|container| text(container, "/name"))
+            .collect(),
+    };
     let terminating = pod.pointer("/metadata/deletionTimestamp").is_some();
     let created = instant(&text(pod, "/metadata/creationTimestamp")).unwrap_or_default();
-    pods_table_row(&status, containers, terminating, created, now())
+    pods_table_row(&status, &shape, terminating, created, now())
 }

@@ -19,11 +19,11 @@ fn running(policy: RestartPolicy, containers: &[&str]) -> Worker {
 }
 
 /// The plan in short: `create one/0`.
-fn short(plan: &Plan) -> Vec<String> {
+pub fn short(plan: &Plan) -> Vec<String> {
     plan.actions.iter().map(shorten).collect()
 }
 
-fn shorten(action: &Action) -> String {
+pub fn shorten(action: &Action) -> String {
     match action {
         Action::SaveProgress(_) => "save".to_owned(),
         Action::SaveFinished(finished) if finished.succeeded => "save succeeded".to_owned(),
@@ -39,6 +39,10 @@ fn shorten(action: &Action) -> String {
         Action::KillPodCgroup => "kill cgroup".to_owned(),
         Action::RemoveContainer { name, attempt } => format!("remove {name}/{attempt}"),
         Action::NoteExit { name, attempt, exit } => format!("note {name}/{attempt} {}", exit.code),
+        Action::RunHook {
+            name, attempt, point, ..
+        } => format!("{} {name}/{attempt}", point.as_str()),
+        Action::NoteStop { name, attempt, cause } => format!("note stop {name}/{attempt} {cause:?}"),
         Action::RemoveSandbox => "remove sandbox".to_owned(),
         Action::RemoveVolumes => "remove volumes".to_owned(),
         Action::RemoveLogs => "remove logs".to_owned(),
@@ -51,7 +55,7 @@ fn wait(worker: &mut Worker) -> Option<u64> {
     worker.ask().wake_at.map(|at| at.since(now))
 }
 
-fn exit(worker: &Worker, container: &str, code: i32) {
+pub fn exit(worker: &Worker, container: &str, code: i32) {
     assert!(worker.host.exit(worker.uid(), &sample::name(container), code));
 }
 
@@ -64,7 +68,7 @@ fn break_next(worker: &Worker, op: Op, times: u32, reason: FailureReason) {
     });
 }
 
-fn remove(worker: &mut Worker, grace_period_seconds: Option<u32>) {
+pub fn remove(worker: &mut Worker, grace_period_seconds: Option<u32>) {
     let pod = Arc::clone(worker.desired.pod());
     worker.desired = Desired::Remove {
         pod,

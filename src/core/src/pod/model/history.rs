@@ -5,12 +5,11 @@ use std::sync::Arc;
 use pinnace_api::pod::RestartPolicy;
 use proptest::prelude::*;
 
+use super::shape::{NAMES, Shape};
 use super::worker::{Crash, Worker};
 use crate::fake::{Break, Extent, Op, sample};
 use crate::network::NetworkState;
-use crate::pod::{Desired, FailureReason, InstanceState, SandboxState, ShimState};
-
-const NAMES: [&str; 2] = ["one", "two"];
+use crate::pod::{Desired, FailureReason, HookState, InstanceState, SandboxState, ShimState, Verdicts};
 
 #[derive(Debug, Clone)]
 enum Happening {
@@ -19,6 +18,8 @@ enum Happening {
     Settle,
     Exit { container: usize, code: i32 },
     Stubborn { container: usize, ignores: bool },
+    HookEnds { container: usize, well: bool },
+    Found { container: usize, verdicts: Verdicts },
     KillShim,
     BreakSandbox,
     BreakNetwork { whole: bool },
@@ -93,10 +94,14 @@ fn happening() -> impl Strategy<Value = Happening> {
             .prop_map(|millis| Happening::Pass { millis }),
         6 => Just(Happening::Round),
         6 => Just(Happening::Settle),
-        6 => (0..2_usize, prop_oneof![Just(0), Just(1), Just(137)])
+        6 => (0..6_usize, prop_oneof![2 => Just(0), 1 => Just(1), 1 => Just(137)])
             .prop_map(|(container, code)| Happening::Exit { container, code }),
-        1 => (0..2_usize, any::<bool>())
+        1 => (0..6_usize, any::<bool>())
             .prop_map(|(container, ignores)| Happening::Stubborn { container, ignores }),
+        3 => (0..6_usize, prop::bool::weighted(0.8))
+            .prop_map(|(container, well)| Happening::HookEnds { container, well }),
+        3 => (0..6_usize, verdicts())
+            .prop_map(|(container, verdicts)| Happening::Found { container, verdicts }),
         2 => Just(Happening::KillShim),
         1 => Just(Happening::BreakSandbox),
         2 => any::<bool>().prop_map(|whole| Happening::BreakNetwork { whole }),
@@ -110,12 +115,13 @@ fn happening() -> impl Strategy<Value = Happening> {
     ]
 }
 
-fn restart_policy() -> impl Strategy<Value = RestartPolicy> {
-    prop_oneof![
-        3 => Just(RestartPolicy::Always),
-        1 => Just(RestartPolicy::OnFailure),
-        1 => Just(RestartPolicy::Never),
-    ]
+fn verdicts() -> impl Strategy<Value = Verdicts> {
+    let verdict = || prop_oneof![1 => Just(None), 4 => Just(Some(true)), 1 => Just(Some(false))];
+    (verdict(), verdict(), verdict()).prop_map(|(startup, readiness, liveness)| Verdicts {
+        startup,
+        readiness,
+        liveness,
+    })
 }
 
 fn happen(worker: &mut Worker, happening: &Happening) {
@@ -134,6 +140,16 @@ fn happen(worker: &mut Worker, happening: &Happening) {
         Happening::Stubborn { container, ignores } => worker
             .host
             .ignore_stop_signal(&sample::name(NAMES[*container]), *ignores),
+        Happening::HookEnds { container, well } => {
+            let ends = match well {
+                true => HookState::Done,
+                false => HookState::Failed("it failed".to_owned()),
+            };
+            worker.end_hook(&sample::name(NAMES[*container]), &ends);
+        }
+        Happening::Found { container, verdicts } => {
+            worker.find(&sample::name(NAMES[*container]), *verdicts);
+        }
         Happening::KillShim => worker.host.kill_shim(&uid),
         Happening::BreakSandbox => worker.host.break_sandbox(&uid),
         Happening::BreakNetwork { whole } => worker.host.break_network(&uid, *whole),
@@ -173,14 +189,43 @@ fn want(worker: &mut Worker, wish: &Wish) {
 /// Without further trouble the machine comes to rest, and what is wanted is so.
 fn comes_to_rest(worker: &mut Worker) {
     worker.host.mend();
-    for _ in 0..40 {
-        match worker.settle(30) {
-            Some(wait) => worker.host.pass(wait),
-            None => return is_as_wanted(worker),
+    for _ in 0..60 {
+        let wait = worker.settle(40);
+        if !goes_well(worker) {
+            match wait {
+                Some(wait) => worker.host.pass(wait),
+                None => return is_as_wanted(worker),
+            }
         }
         assert_eq!(worker.host.violations(), Vec::<String>::new());
     }
     panic!("still waiting for something: {:?}", worker.record);
+}
+
+/// Hooks that are under way go through, probes find what runs well, and init containers succeed; false where
+/// nothing of that is left.
+fn goes_well(worker: &mut Worker) -> bool {
+    if worker.forgotten {
+        return false;
+    }
+    let all_well = Verdicts {
+        startup: Some(true),
+        readiness: Some(true),
+        liveness: Some(true),
+    };
+    let (mut any, pod) = (false, Arc::clone(worker.desired.pod()));
+    for (name, attempt) in worker.running() {
+        any |= worker.end_hook(&name, &HookState::Done);
+        if worker.record.live.verdicts(&name, attempt) != all_well {
+            worker.find(&name, all_well);
+            any = true;
+        }
+        let mut init = pod.spec.init_containers.iter();
+        if init.any(|one| one.name == name && one.restart_policy.is_none()) {
+            any |= worker.host.exit(&worker.uid().clone(), &name, 0);
+        }
+    }
+    any
 }
 
 fn is_as_wanted(worker: &Worker) {
@@ -205,15 +250,21 @@ fn is_as_wanted(worker: &Worker) {
     let spec = &worker.desired.pod().spec;
     assert_eq!(observed.network.addresses().is_some(), !spec.host_network);
     let policy = spec.restart_policy;
-    for name in NAMES.map(sample::name) {
+    for container in spec.all_containers() {
+        let name = container.name.clone();
         let own: Vec<_> = observed
             .containers
             .iter()
             .filter(|seen| seen.name == name)
             .collect();
         let runs = own.len() == 1 && matches!(own[0].state, InstanceState::Running { .. });
+        let is_main = spec.containers.iter().any(|one| one.name == name);
         let ended = own.is_empty() && policy != RestartPolicy::Always;
-        assert!(runs || ended, "{name}: {own:?}");
+        match (is_main, container.restart_policy) {
+            (true, _) => assert!(runs || ended, "{name}: {own:?}"),
+            (false, Some(_)) => assert!(runs, "{name}: {own:?}"),
+            (false, None) => assert!(own.is_empty(), "{name}: {own:?}"),
+        }
     }
 }
 
@@ -223,11 +274,10 @@ proptest! {
 
     #[test]
     fn every_history_keeps_the_rules_and_comes_to_rest(
-        restart_policy in restart_policy(),
-        host_network in any::<bool>(),
+        shape in Shape::any(),
         happenings in prop::collection::vec(happening(), 1..60),
     ) {
-        let mut worker = Worker::with(restart_policy, &NAMES, host_network);
+        let mut worker = Worker::shaped(&shape);
         for happening in &happenings {
             happen(&mut worker, happening);
         }

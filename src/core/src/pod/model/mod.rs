@@ -6,5 +6,8 @@
 
 mod examples;
 mod history;
+mod order;
 pub(super) mod rules;
+mod sequence;
+pub(super) mod shape;
 pub(super) mod worker;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use pinnace_api::ContainerName;
 
+use super::order::Order;
 use crate::pod::{Action, Exit, Observed, PodStatus, Policy, Record, Termination};
 use crate::time::{BootMillis, Now};
 
@@ -16,6 +17,8 @@ pub struct Rules {
     logs_removed: bool,
     restarts: BTreeMap<ContainerName, Restarts>,
     counts: BTreeMap<ContainerName, u32>,
+    /// Who may begin and end when.
+    pub order: Order,
     /// The newest status.
     pub status: Option<PodStatus>,
 }
@@ -37,6 +40,7 @@ impl Rules {
             logs_removed: false,
             restarts: BTreeMap::new(),
             counts: BTreeMap::new(),
+            order: Order::default(),
             status: None,
         }
     }
@@ -57,7 +61,7 @@ impl Rules {
             assert!(!phase.is_final() || status.phase == phase, "{phase:?} was left");
         }
         if !self.logs_removed {
-            for container in &status.container_statuses {
+            for container in status.all_containers() {
                 let (name, count) = (&container.name, container.restart_count);
                 let highest = self.counts.entry(name.clone()).or_default();
                 assert!(
@@ -124,7 +128,11 @@ impl Rules {
 
     fn records_come_first(&self, action: &Action, record: &Record) {
         match action {
-            Action::StopContainer { .. } => assert!(record.progress.terminating.is_some()),
+            Action::StopContainer { name, .. } => {
+                let own = record.progress.container(name);
+                let stops = own.is_some_and(|own| own.stop.is_some());
+                assert!(record.progress.terminating.is_some() || stops);
+            }
             Action::RemoveVolumes => assert!(
                 record.progress.terminating.is_some() || record.identity.finished.is_some(),
                 "volumes removed from a pod that goes on"

@@ -13,13 +13,14 @@ use pinnace_api::{ContainerName, Pod, PodUid, testing};
 use serde_json::json;
 
 use super::rules::Rules;
+use super::shape::Shape;
 use crate::environment::Invocation;
 use crate::fake::{Break, Extent, FakeHost, sample};
 use crate::host::Host;
 use crate::network::PodAddresses;
 use crate::pod::{
-    Action, Desired, FailureReason, Observed, Plan, PodIdentity, PodStatus, Policy, Progress, Record,
-    StatusContext, plan, status,
+    Action, ContainerSeen, Desired, FailureReason, HookPoint, HookState, InstanceState, Observed, Plan,
+    PodIdentity, PodStatus, Policy, Progress, Record, StatusContext, Verdicts, plan, status,
 };
 use crate::ports::{
     ContainerRequest, ImageHandle, LogLimits, Network, PodContext, PodRuntime, PortResult, Records, Stored,
@@ -84,6 +85,44 @@ impl Worker {
             rules,
             images: BTreeMap::new(),
             forgotten: false,
+        }
+    }
+
+    /// One for a pod of this shape.
+    pub fn shaped(shape: &Shape) -> Self {
+        Self::new(shape.pod(), Policy::default())
+    }
+
+    /// The instances that run: container and attempt.
+    pub fn running(&self) -> Vec<(ContainerName, u32)> {
+        let seen = self.observe().containers;
+        let runs = |one: &ContainerSeen| matches!(one.state, InstanceState::Running { .. });
+        let running = seen.into_iter().filter(runs);
+        running.map(|one| (one.name, one.attempt)).collect()
+    }
+
+    /// The container's hook that is under way ends so; false where none is.
+    pub fn end_hook(&mut self, name: &ContainerName, ends: &HookState) -> bool {
+        let mut any = false;
+        for (running, attempt) in self.running() {
+            for point in [HookPoint::PostStart, HookPoint::PreStop] {
+                let live = &mut self.record.live;
+                let under_way = live.hook(&running, attempt, point) == Some(&HookState::Running);
+                if running == *name && under_way {
+                    live.set_hook(name, attempt, point, ends.clone());
+                    any = true;
+                }
+            }
+        }
+        any
+    }
+
+    /// The probes of the container find this out now, of the instance that runs.
+    pub fn find(&mut self, name: &ContainerName, verdicts: Verdicts) {
+        for (running, attempt) in self.running() {
+            if running == *name {
+                self.record.live.set_verdicts(name, attempt, verdicts);
+            }
         }
     }
 
@@ -191,6 +230,7 @@ impl Worker {
                         self.rules.progress_lost(&observed);
                     }
                 }
+                self.rules.order.memory_lost();
                 self.rules.memory_lost(&self.record);
                 self.rules.recorded(&self.record);
             }
@@ -224,6 +264,11 @@ impl Worker {
 
     /// Carries one action out as a worker does; false if it failed.
     fn carry_out(&mut self, action: &Action) -> bool {
+        let running: Vec<ContainerName> = self.running().into_iter().map(|(name, _)| name).collect();
+        let spec = &self.desired.pod().spec;
+        self.rules
+            .order
+            .before(action, spec, &running, &self.record, self.host.now());
         self.rules.before(action, &self.record, self.host.now());
         let outcome = self.act(action);
         match outcome {
@@ -285,7 +330,9 @@ impl Worker {
             }
             Action::KillPodCgroup => now(host.kill_pod_cgroup(uid)),
             Action::RemoveContainer { name, attempt } => now(host.remove_container(uid, name, *attempt)),
-            Action::NoteExit { .. } => Ok(()),
+            Action::NoteExit { .. } | Action::NoteStop { .. } => Ok(()),
+            // How it goes is up to the history.
+            Action::RunHook { .. } => Ok(()),
             Action::RemoveSandbox => now(host.remove_sandbox(uid)),
             Action::RemoveVolumes => now(Volumes::remove(host, uid)),
             Action::RemoveLogs => now(host.remove_logs(uid)),
@@ -309,6 +356,7 @@ fn fresh(identity: PodIdentity, host: &FakeHost) -> Record {
         progress: Progress::new(host.boot_id()),
         failures: Default::default(),
         pod_failure: None,
+        live: Default::default(),
     }
 }
 

@@ -8,12 +8,15 @@ use super::types::{ContainerState, ContainerStatus, Running, Terminated, Waiting
 use super::{StatusContext, Timestamp};
 use crate::pod::instances::{self, Life};
 use crate::pod::{
-    ContainerProgress, ContainerSeen, Exit, FailedStep, Failure, FailureReason, InstanceState, Observed,
-    Record, container_id, restart,
+    ContainerProgress, ContainerSeen, Exit, FailedStep, Failure, FailureReason, Health, HookPoint, HookState,
+    InstanceState, Observed, Record, container_id, restart,
 };
 use crate::ports::ImageHandle;
 
 const CREATING: &str = "ContainerCreating";
+/// The same, of a pod that has init containers.
+const INITIALIZING: &str = "PodInitializing";
+const UNSEEN_INIT: &str = "Unable to get init container status from container runtime and pod has been initialized, default it to exit code 0";
 
 /// `containerID` of an instance: the runtime's name, and the instance's own.
 fn status_id(uid: &PodUid, name: &ContainerName, attempt: u32) -> String {
@@ -45,14 +48,14 @@ pub(super) fn status(
         context,
     };
     let (state, last_state, attempt) = view.states();
-    let runs = state.running.is_some();
+    let (started, ready) = view.health(&state);
     let image = context.images.get(name);
     let container_id = attempt.map(|attempt| status_id(&record.identity.uid, name, attempt));
     ContainerStatus {
         name: name.clone(),
         state,
         last_state,
-        ready: runs,
+        ready,
         restart_count: restart_count(name, observed, record),
         image: image.map_or_else(|| container.image.clone(), |image| image.reference.clone()),
         image_id: image
@@ -60,7 +63,7 @@ pub(super) fn status(
             .map(image_id)
             .unwrap_or_default(),
         container_id,
-        started: Some(runs),
+        started: Some(started),
     }
 }
 
@@ -97,7 +100,11 @@ impl View<'_> {
         let attempt = newest.attempt;
         match instances::life_of(newest, self.observed, self.record, self.context.now) {
             Life::Used => self.without_instance(),
-            Life::Running => (running(&newest.state), self.last_exit_state(), Some(attempt)),
+            Life::Running => (
+                self.running(attempt, &newest.state),
+                self.last_exit_state(),
+                Some(attempt),
+            ),
             Life::Ended(exit) => (
                 self.terminated(attempt, &exit),
                 self.last_exit_state(),
@@ -116,16 +123,19 @@ impl View<'_> {
     fn without_instance(&self) -> (ContainerState, ContainerState, Option<u32>) {
         let none = ContainerState::default();
         let Some((attempt, exit)) = self.last_exit() else {
+            if self.was_done_unseen() {
+                return (self.done_unseen(), none, None);
+            }
             let waiting = self
                 .failure()
                 .map_or_else(|| self.creating(), |failure| self.held_up(failure));
             return (waiting, none, None);
         };
         let ended = self.terminated(attempt, exit);
-        let is_over = self.record.identity.finished.is_some()
-            || self.record.progress.terminating.is_some()
-            || restart::ended_for_good(self.pod.spec.restart_policy, exit);
-        if is_over {
+        let ended_with_pod =
+            self.record.identity.finished.is_some() || self.record.progress.terminating.is_some();
+        let again = self.is_due_again(exit) && !ended_with_pod;
+        if !again && (ended_with_pod || restart::ended_for_good(&self.pod.spec, self.container, exit)) {
             return (ended, none, Some(attempt));
         }
         match (self.failure(), self.progress()) {
@@ -134,7 +144,84 @@ impl View<'_> {
                 (self.crash_loop(progress), ended, Some(attempt))
             }
             (Some(failure), _) => (self.held_up(failure), ended, Some(attempt)),
+            _ if again => (self.creating(), ended, Some(attempt)),
             _ => (ended, none, Some(attempt)),
+        }
+    }
+
+    /// Whether it has started, and is ready.
+    fn health(&self, state: &ContainerState) -> (bool, bool) {
+        let done = state
+            .terminated
+            .as_ref()
+            .is_some_and(|ended| ended.exit_code == 0);
+        if restart::must_end(&self.pod.spec, self.container) {
+            return (state.running.is_some(), done);
+        }
+        let name = &self.container.name;
+        let own = self.observed.containers.iter().filter(|seen| seen.name == *name);
+        let newest = own.map(|seen| seen.attempt).max();
+        match (newest, state.running.is_some()) {
+            (Some(attempt), true) => {
+                let health = self.health_of(attempt);
+                (health.started, health.ready)
+            }
+            _ => (false, false),
+        }
+    }
+
+    fn health_of(&self, attempt: u32) -> Health {
+        Health::of(self.container, attempt, &self.record.progress, &self.record.live)
+    }
+
+    /// It runs; before its postStart hook is done it is still being made.
+    fn running(&self, attempt: u32, state: &InstanceState) -> ContainerState {
+        if !self.health_of(attempt).hook_is_due {
+            return running(state);
+        }
+        let hook = self
+            .record
+            .live
+            .hook(&self.container.name, attempt, HookPoint::PostStart);
+        match hook {
+            Some(HookState::Failed(message)) => waiting("PostStartHookError", Some(message.clone())),
+            Some(HookState::Done) => running(state),
+            Some(HookState::Running) | None => self.creating(),
+        }
+    }
+
+    /// An init container did its part, but in an earlier sandbox.
+    fn is_due_again(&self, exit: &Exit) -> bool {
+        let sandbox = instances::sandbox_attempt(self.observed, &self.record.progress);
+        exit.code == 0
+            && restart::must_end(&self.pod.spec, self.container)
+            && !instances::is_initialized(&self.record.progress, &self.container.name, sandbox)
+            && !self.main_runs()
+    }
+
+    /// An init container of which nothing is known, while main containers run: it did its part.
+    fn was_done_unseen(&self) -> bool {
+        restart::must_end(&self.pod.spec, self.container) && self.main_runs()
+    }
+
+    fn main_runs(&self) -> bool {
+        let main = &self.pod.spec.containers;
+        let runs = |seen: &ContainerSeen| matches!(seen.state, InstanceState::Running { .. });
+        let mut running = self.observed.containers.iter().filter(|seen| runs(seen));
+        running.any(|seen| main.iter().any(|one| one.name == seen.name))
+    }
+
+    fn done_unseen(&self) -> ContainerState {
+        ContainerState {
+            terminated: Some(Terminated {
+                exit_code: 0,
+                reason: Some("Completed".to_owned()),
+                message: Some(UNSEEN_INIT.to_owned()),
+                started_at: None,
+                finished_at: Timestamp(self.record.identity.created_at),
+                container_id: None,
+            }),
+            ..ContainerState::default()
         }
     }
 
@@ -165,10 +252,21 @@ impl View<'_> {
         matches!(failure.step, FailedStep::Create | FailedStep::Start).then_some(failure)
     }
 
+    fn creating_word(&self) -> &'static str {
+        if self.pod.spec.init_containers.is_empty() {
+            CREATING
+        } else {
+            INITIALIZING
+        }
+    }
+
     fn creating(&self) -> ContainerState {
         let of_pod = self.record.pod_failure.as_ref();
         let message = of_pod.filter(|failure| failure.step == FailedStep::Create);
-        waiting(CREATING, message.map(|failure| failure.message.clone()))
+        waiting(
+            self.creating_word(),
+            message.map(|failure| failure.message.clone()),
+        )
     }
 
     fn held_up(&self, failure: &Failure) -> ContainerState {
@@ -181,7 +279,7 @@ impl View<'_> {
                 waiting("ImagePullBackOff", Some(message))
             }
             FailureReason::FailedMount | FailureReason::FailedCreatePodSandBox => {
-                waiting(CREATING, Some(message))
+                waiting(self.creating_word(), Some(message))
             }
             reason => waiting(reason.as_str(), Some(message)),
         }

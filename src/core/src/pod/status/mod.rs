@@ -9,6 +9,7 @@
 mod conditions;
 mod containers;
 mod duration;
+mod phase;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,7 @@ use pinnace_api::ContainerName;
 
 pub use containers::restart_count;
 pub use duration::human_duration;
-pub use table::{PodRow, pods_table_row};
+pub use table::{PodRow, RowShape, pods_table_row};
 pub use timestamp::{Timestamp, TimestampError};
 pub use types::{
     ConditionStatus, ConditionType, ContainerState, ContainerStatus, HostIp, PodCondition, PodPhase,
@@ -60,26 +61,25 @@ pub fn status(
     context: &StatusContext<'_>,
 ) -> PodStatus {
     let pod = desired.pod();
-    let mut containers: Vec<ContainerStatus> = pod
-        .spec
-        .containers
-        .iter()
-        .map(|container| containers::status(pod, container, observed, record, context))
-        .collect();
+    let of = |container| containers::status(pod, container, observed, record, context);
+    let init_containers: Vec<ContainerStatus> = pod.spec.init_containers.iter().map(of).collect();
+    let mut containers: Vec<ContainerStatus> = pod.spec.containers.iter().map(of).collect();
     containers.sort_by(|a, b| a.name.cmp(&b.name));
     let finished = record.identity.finished.as_ref();
     let phase = match finished {
         Some(finished) if finished.succeeded => PodPhase::Succeeded,
         Some(_) => PodPhase::Failed,
-        None => phase(&containers),
+        None => phase::unfinished(&pod.spec, &init_containers, &containers),
     };
     let conditions = Conditions {
         phase,
         spec: &pod.spec,
+        init_containers: &init_containers,
         containers: &containers,
         has_sandbox: super::instances::sandbox_is_whole(observed)
             && (pod.spec.host_network || observed.network.addresses().is_some()),
         started: record.identity.created_at,
+        found_at: found_at(record),
         sandbox_lost: record.progress.sandbox_lost,
         previous: context.previous,
     };
@@ -93,9 +93,18 @@ pub fn status(
         pod_ip: context.pod_ips.first().copied(),
         pod_ips: context.pod_ips.iter().map(|ip| HostIp { ip: *ip }).collect(),
         start_time: Some(Timestamp(record.identity.created_at)),
+        init_container_statuses: init_containers,
         container_statuses: containers,
         qos_class: Some(context.qos),
     }
+}
+
+/// When the newest verdict of each container's readiness probe came.
+fn found_at(record: &Record) -> BTreeMap<ContainerName, WallMillis> {
+    let containers = record.progress.containers.iter();
+    containers
+        .filter_map(|(name, own)| Some((name.clone(), own.readiness?.since)))
+        .collect()
 }
 
 impl PodStatus {
@@ -142,20 +151,9 @@ impl PodStatus {
             pod_ip: None,
             pod_ips: Vec::new(),
             start_time: None,
+            init_container_statuses: Vec::new(),
             container_statuses: Vec::new(),
             qos_class: None,
         }
-    }
-}
-
-/// The phase of a pod that has not finished. That it has is told only once it is recorded: a final phase is
-/// never left again, not even by a crash.
-fn phase(containers: &[ContainerStatus]) -> PodPhase {
-    let never_ran =
-        |one: &ContainerStatus| one.state.waiting.is_some() && one.last_state.terminated.is_none();
-    if containers.iter().any(never_ran) {
-        PodPhase::Pending
-    } else {
-        PodPhase::Running
     }
 }

@@ -6,7 +6,7 @@ use pinnace_api::pod::RestartPolicy;
 use pinnace_api::{ContainerName, PodUid};
 use serde_json::{Value, json};
 
-use super::{ConditionStatus, ConditionType, PodPhase, PodStatus, Timestamp, pods_table_row};
+use super::{ConditionStatus, ConditionType, PodPhase, PodStatus, RowShape, Timestamp, pods_table_row};
 use crate::fake::{Break, Extent, FakeHost, Op, sample};
 use crate::host::Host;
 use crate::pod::model::worker::Worker;
@@ -38,13 +38,21 @@ fn break_next(host: &FakeHost, op: Op, times: u32, reason: FailureReason) {
     });
 }
 
+/// A pod of so many main containers.
+fn of(containers: usize) -> RowShape {
+    RowShape {
+        containers,
+        ..RowShape::default()
+    }
+}
+
 /// READY, STATUS, RESTARTS and AGE as one line.
 fn row(worker: &Worker) -> String {
     let status = worker.status(None);
-    let count = worker.desired.pod().spec.containers.len();
+    let shape = RowShape::of(&worker.desired.pod().spec);
     let terminating = worker.record.progress.terminating.is_some();
     let created = worker.record.identity.created_at;
-    let row = pods_table_row(&status, count, terminating, created, worker.host.now().wall);
+    let row = pods_table_row(&status, &shape, terminating, created, worker.host.now().wall);
     [row.ready, row.status, row.restarts, row.age].join(" | ")
 }
 
@@ -349,7 +357,7 @@ fn a_pod_that_does_not_fit_is_pending_and_keeps_waiting() {
         "qosClass": "Burstable",
     });
     assert_eq!(json_of(&first), expected);
-    assert_eq!(pods_table_row(&first, 2, false, at, later).status, "Pending");
+    assert_eq!(pods_table_row(&first, &of(2), false, at, later).status, "Pending");
 }
 
 #[test]
@@ -362,7 +370,7 @@ fn a_refused_pod_has_failed_with_the_reason() {
         at,
     );
     assert_eq!(json_of(&status)["phase"], "Failed");
-    assert_eq!(pods_table_row(&status, 1, false, at, at).status, "OutOfcpu");
+    assert_eq!(pods_table_row(&status, &of(1), false, at, at).status, "OutOfcpu");
 }
 
 #[test]

@@ -38,6 +38,9 @@ pub struct PodStatus {
     /// When the node took the pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_time: Option<Timestamp>,
+    /// Of the containers that run before the others, in the spec's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub init_container_statuses: Vec<ContainerStatus>,
     /// By name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub container_statuses: Vec<ContainerStatus>,
@@ -57,6 +60,15 @@ pub enum PodPhase {
     Succeeded,
     /// All containers ended, at least one with a failure; or the pod was evicted or refused.
     Failed,
+}
+
+impl PodStatus {
+    /// The statuses of all containers, those that run first before the others.
+    pub fn all_containers(&self) -> impl Iterator<Item = &ContainerStatus> + Clone {
+        self.init_container_statuses
+            .iter()
+            .chain(&self.container_statuses)
+    }
 }
 
 impl PodPhase {
