@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pinnace_api::pod::{MountPropagation, PullPolicy, StopSignal};
+use pinnace_api::pod::{MountPropagation, PullPolicy};
 use pinnace_api::{Bytes, ContainerName, Pod, PodUid};
 
 use crate::environment::Invocation;
@@ -67,8 +67,6 @@ pub struct ImageHandle {
     pub manifest_digest: String,
     /// The reference in full, such as `docker.io/library/busybox:1.36`.
     pub reference: String,
-    /// The signal that the image asks to be stopped with.
-    pub stop_signal: Option<StopSignal>,
 }
 
 /// Everything that is needed to create one container instance.

@@ -1,7 +1,7 @@
 //! The set of ports that one engine works with.
 
 use pinnace_core::host::Host;
-use pinnace_core::ports::{Images, Names, Network, PodRuntime, Records, Telemetry, Volumes};
+use pinnace_core::ports::{Checks, Images, Names, Network, PodRuntime, Records, Telemetry, Volumes};
 
 /// Every adapter, named once; the program wires them, tests put fakes in their place.
 pub trait Adapters: Send + Sync + 'static {
@@ -9,6 +9,8 @@ pub trait Adapters: Send + Sync + 'static {
     type Runtime: PodRuntime;
     /// Pods' network, Services and policies.
     type Network: Network;
+    /// Questions to containers.
+    type Checks: Checks;
     /// The node's DNS server.
     type Names: Names;
     /// Images.
@@ -26,6 +28,8 @@ pub trait Adapters: Send + Sync + 'static {
     fn runtime(&self) -> &Self::Runtime;
     /// The pods' network.
     fn network(&self) -> &Self::Network;
+    /// The questions to containers.
+    fn checks(&self) -> &Self::Checks;
     /// The DNS server.
     fn names(&self) -> &Self::Names;
     /// The images.

@@ -11,8 +11,10 @@ use super::record::{ContainerProgress, Progress, StopCause};
 /// What is known of a running instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Health {
-    /// It has a postStart hook that is not done: it does not count as running.
+    /// That its postStart hook is done is not recorded yet.
     pub hook_is_due: bool,
+    /// Its postStart hook is not done: it does not count as running.
+    pub hook_holds: bool,
     /// It has started.
     pub started: bool,
     /// It may be sent requests.
@@ -46,6 +48,7 @@ impl Health {
         };
         Self {
             hook_is_due,
+            hook_holds,
             started,
             ready: started && is_ready,
             failed,

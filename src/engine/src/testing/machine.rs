@@ -19,8 +19,9 @@ use pinnace_core::node::NodeRecord;
 use pinnace_core::payload::Payloads;
 use pinnace_core::pod::{Exit, Observed, PodIdentity, Progress};
 use pinnace_core::ports::{
-    BindMount, ContainerRequest, ImageHandle, ImageVolumes, Images, Names, Network, NoTelemetry, PodContext,
-    PodRuntime, PortResult, Records, Stored, StoredNode, StoredServices, Volumes,
+    BindMount, CheckAction, CheckOutcome, CheckTarget, Checks, ContainerRequest, ImageHandle, ImageVolumes,
+    Images, Names, Network, NoTelemetry, PodContext, PodRuntime, PortResult, Records, Stored, StoredNode,
+    StoredServices, Volumes,
 };
 use pinnace_core::time::{BootId, Now};
 use tokio::sync::Notify;
@@ -306,6 +307,18 @@ impl Network for Machine {
     }
 }
 
+impl Checks for Machine {
+    async fn check(
+        &self,
+        target: &CheckTarget,
+        action: &CheckAction,
+        within: Option<Duration>,
+    ) -> CheckOutcome {
+        self.moment("check").await;
+        self.fake.check(target, action, within).await
+    }
+}
+
 impl Names for Machine {
     fn publish(&self, table: NameTable) {
         self.fake.publish(table);
@@ -447,6 +460,7 @@ impl Host for Machine {
 impl Adapters for Machine {
     type Runtime = Self;
     type Network = Self;
+    type Checks = Self;
     type Names = Self;
     type Images = Self;
     type Volumes = Self;
@@ -458,6 +472,9 @@ impl Adapters for Machine {
         self
     }
     fn network(&self) -> &Self {
+        self
+    }
+    fn checks(&self) -> &Self {
         self
     }
     fn names(&self) -> &Self {

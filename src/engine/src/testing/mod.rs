@@ -82,6 +82,7 @@ impl Agent {
             board: Arc::clone(&board),
             settings: settings.subscribe(),
             starts: Semaphore::new(2),
+            checks: Semaphore::new(16),
         };
         let manager = Manager::new(ManagerParts {
             shared: Arc::new(shared),

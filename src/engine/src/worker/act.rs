@@ -6,7 +6,7 @@ use std::time::Duration;
 use pinnace_api::ContainerName;
 use pinnace_api::pod::{Container, PullPolicy};
 use pinnace_core::host::Host;
-use pinnace_core::pod::Action;
+use pinnace_core::pod::{Action, HookPoint};
 use pinnace_core::ports::{
     ContainerRequest, ImageHandle, Images, Network, PodRuntime, PortError, PortResult, Records, Telemetry,
     Volumes,
@@ -14,6 +14,7 @@ use pinnace_core::ports::{
 use pinnace_core::resources;
 
 use super::PodWorker;
+use super::hooks::HookOf;
 use super::turn::{OrderChanged, Turn};
 use crate::adapters::Adapters;
 
@@ -86,7 +87,8 @@ impl<A: Adapters> PodWorker<A> {
 
     async fn execute(&mut self, action: &Action, turn: &mut Turn<'_>) -> PortResult<Done> {
         let adapters = Arc::clone(&self.shared.adapters);
-        let (runtime, uid) = (adapters.runtime(), &self.context.uid);
+        let uid = self.context.uid.clone();
+        let (runtime, uid) = (adapters.runtime(), &uid);
         match action {
             Action::SaveProgress(progress) => {
                 adapters.records().save_progress(uid, progress).await?;
@@ -117,13 +119,13 @@ impl<A: Adapters> PodWorker<A> {
             Action::CreateContainer { name, attempt } => return self.create(name, *attempt, turn).await,
             Action::StartContainer { name, attempt } => return self.start(name, *attempt, turn).await,
             Action::StopContainer { name, attempt } => {
-                self.tell_stopping(name);
+                self.tell_stopping(name, *attempt);
                 runtime
                     .signal_container(uid, name, *attempt, SIGTERM, false)
                     .await?;
             }
             Action::KillContainer { name, attempt } => {
-                self.tell_killing(name);
+                self.tell_killing(name, *attempt);
                 runtime
                     .signal_container(uid, name, *attempt, SIGKILL, true)
                     .await?;
@@ -132,6 +134,23 @@ impl<A: Adapters> PodWorker<A> {
             Action::RemoveContainer { name, attempt } => {
                 runtime.remove_container(uid, name, *attempt).await?;
             }
+            Action::RunHook {
+                name,
+                attempt,
+                point,
+                within_millis,
+            } => {
+                if *point == HookPoint::PreStop {
+                    self.tell_stopping(name, *attempt);
+                }
+                let of = HookOf {
+                    name: name.clone(),
+                    attempt: *attempt,
+                    point: *point,
+                };
+                self.begin_hook(of, *within_millis);
+            }
+            Action::NoteStop { name, cause, .. } => self.tell_stop(name, *cause),
             Action::NoteExit { name, attempt, exit } => self.tell_exit(name, *attempt, exit),
             Action::RemoveSandbox => runtime.remove_sandbox(uid).await?,
             Action::RemoveVolumes => adapters.volumes().remove(uid).await?,
@@ -197,6 +216,7 @@ impl<A: Adapters> PodWorker<A> {
         }
         let runtime = self.shared.adapters.runtime();
         runtime.start_container(&self.context.uid, name, attempt).await?;
+        self.begun.insert(name.clone(), attempt);
         self.tell_started(name, attempt);
         Ok(Done::Next)
     }

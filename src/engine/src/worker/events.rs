@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use pinnace_api::pod::{Container, DnsPolicy};
-use pinnace_api::{ContainerName, ObjectKey};
+use pinnace_api::pod::{Container, DnsPolicy, RestartPolicy};
+use pinnace_api::{ContainerName, ObjectKey, Pod};
 use pinnace_core::event::{Event, EventType};
 use pinnace_core::host::Host;
 use pinnace_core::network::ResolverWarning;
-use pinnace_core::pod::{Action, Exit, FailedStep, FailureReason};
+use pinnace_core::pod::{Action, Exit, FailedStep, FailureReason, HookPoint, StopCause};
 use pinnace_core::ports::{PodRuntime, PortError, Telemetry};
 
-use super::PodWorker;
+use super::hooks::HookOf;
+use super::{PodWorker, Shared};
 use crate::adapters::Adapters;
 use crate::board::PodView;
 
@@ -21,24 +22,35 @@ pub(super) struct Told {
     back_offs: BTreeMap<ContainerName, (String, u32)>,
     /// The newest end of each container.
     exits: BTreeMap<ContainerName, u32>,
+    /// The newest instance of each container that is to end with its pod.
+    stopping: BTreeMap<ContainerName, u32>,
+}
+
+/// Records an event of a pod.
+pub(super) fn record<A: Adapters>(
+    shared: &Shared<A>,
+    pod: &Pod,
+    kind: EventType,
+    reason: &str,
+    message: String,
+) {
+    let object = ObjectKey {
+        kind: "Pod".to_owned(),
+        namespace: pod.meta.namespace.clone(),
+        name: pod.meta.name.clone(),
+    };
+    shared.board.record(Event {
+        kind,
+        reason: reason.to_owned(),
+        message,
+        object,
+        at: shared.adapters.host().now().wall,
+    });
 }
 
 impl<A: Adapters> PodWorker<A> {
     fn event(&self, kind: EventType, reason: &str, message: String) {
-        let meta = &self.context.pod.meta;
-        let object = ObjectKey {
-            kind: "Pod".to_owned(),
-            namespace: meta.namespace.clone(),
-            name: meta.name.clone(),
-        };
-        let at = self.shared.adapters.host().now().wall;
-        self.shared.board.record(Event {
-            kind,
-            reason: reason.to_owned(),
-            message,
-            object,
-            at,
-        });
+        record(&self.shared, &self.context.pod, kind, reason, message);
     }
 
     fn normal(&self, reason: &str, message: String) {
@@ -91,21 +103,68 @@ impl<A: Adapters> PodWorker<A> {
         self.warning("Evicted", message);
     }
 
-    pub(super) fn tell_stopping(&self, name: &ContainerName) {
+    /// The instance is to end, and its hook or its signal comes next: told once.
+    pub(super) fn tell_stopping(&mut self, name: &ContainerName, attempt: u32) {
+        let of_probe = self.record.progress.terminating.is_none();
+        if of_probe || self.told.stopping.insert(name.clone(), attempt) == Some(attempt) {
+            return;
+        }
         self.normal("Killing", format!("Stopping container {name}"));
     }
 
     /// The stop signal did not do, or there is no time for one.
-    pub(super) fn tell_killing(&self, name: &ContainerName) {
-        let Some(termination) = &self.record.progress.terminating else {
-            return;
+    pub(super) fn tell_killing(&mut self, name: &ContainerName, attempt: u32) {
+        let progress = &self.record.progress;
+        let stop = progress.container(name).and_then(|own| own.stop.as_ref());
+        let (signalled, killed) = match (&progress.terminating, stop) {
+            (Some(termination), _) => (
+                termination.signalled.contains(name),
+                termination.killed.contains_key(name),
+            ),
+            (None, Some(stop)) => (stop.signalled.is_some(), stop.killed.is_some()),
+            (None, None) => return,
         };
-        if !termination.signalled.contains(name) {
-            self.tell_stopping(name);
-        } else if !termination.killed.contains_key(name) {
+        if !signalled {
+            self.tell_stopping(name, attempt);
+        } else if !killed {
             let message = format!("Container {name} did not terminate in its grace period and is killed");
             self.warning("ExceededGracePeriod", message);
         }
+    }
+
+    /// An instance is ended while its pod goes on.
+    pub(super) fn tell_stop(&self, name: &ContainerName, cause: StopCause) {
+        let spec = &self.context.pod.spec;
+        let is_init = spec.init_containers.iter().any(|one| one.name == *name);
+        let what = match cause {
+            StopCause::Startup => "startup probe",
+            StopCause::Liveness => "liveness probe",
+            StopCause::PostStart => return self.normal("Killing", "FailedPostStartHook".to_owned()),
+        };
+        let own = spec
+            .container(name)
+            .and_then(|container| container.restart_policy);
+        let never = own.unwrap_or(spec.restart_policy) == RestartPolicy::Never;
+        let message = match (is_init, never) {
+            (true, _) => format!("Init container {name} failed {what}"),
+            (false, true) => format!("Container {name} failed {what}"),
+            (false, false) => format!("Container {name} failed {what}, will be restarted"),
+        };
+        self.normal("Killing", message);
+    }
+
+    /// A hook failed; what it said may be secret, and is in no event.
+    pub(super) fn tell_failed_hook(&self, of: &HookOf, why: &str) {
+        let point = of.point.as_str();
+        tracing::warn!(
+            pod = %self.context.pod.meta.name, namespace = %self.context.pod.meta.namespace,
+            uid = %self.context.uid, container = %of.name, hook = point, why, "a hook failed"
+        );
+        let reason = match of.point {
+            HookPoint::PostStart => "FailedPostStartHook",
+            HookPoint::PreStop => "FailedPreStopHook",
+        };
+        self.warning(reason, format!("{point}Hook failed"));
     }
 
     /// A container ended; its end may come here again until it is recorded, and is told once.

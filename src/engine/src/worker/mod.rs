@@ -6,10 +6,14 @@
 //! actions that make something, and while an image or the pod's turn to start is waited for.
 
 mod act;
+mod checks;
 mod contents;
 mod events;
+mod health;
+mod hooks;
 mod invocation;
 mod limits;
+mod prober;
 mod rest;
 mod settings;
 mod shared;
@@ -37,7 +41,10 @@ use crate::board::Look;
 use act::Done;
 use contents::Contents;
 use events::Told;
+use health::Begun;
+use hooks::Hooks;
 use limits::Limits;
+use prober::Prober;
 use waiters::Waiters;
 
 pub use settings::Settings;
@@ -79,6 +86,9 @@ pub struct PodWorker<A> {
     told: Told,
     limits: Limits,
     contents: Contents,
+    hooks: Hooks,
+    prober: Option<Prober>,
+    begun: Begun,
 }
 
 /// Told when a worker has seen its pod for the first time, for readiness.
@@ -118,6 +128,9 @@ impl<A: Adapters> PodWorker<A> {
             images_changed,
             told: Told::default(),
             limits: Limits::default(),
+            hooks: Hooks::default(),
+            prober: None,
+            begun: Begun::default(),
         }
     }
 
@@ -144,6 +157,7 @@ impl<A: Adapters> PodWorker<A> {
             }
             waiters.follow(&self.shared.adapters, &self.context.uid, &observed);
             let now = self.shared.adapters.host().now();
+            self.follow_health(&observed, now);
             let desired = self.within_limits(desired, &observed, now).await;
             self.keep_contents(&desired, &observed).await;
             let plan = self.plan(&desired, &observed, now).await;

@@ -8,12 +8,13 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::PodWorker;
+use super::prober::Prober;
 use super::waiters::Waiters;
 use crate::adapters::Adapters;
 
 impl<A: Adapters> PodWorker<A> {
-    /// Returns when a container ended, the order changed, an image came that is waited for, an object changed
-    /// that the pod takes from, or at `wake_at`.
+    /// Returns when a container or a hook ended, a probe came to another verdict, the order changed, an image came
+    /// that is waited for, an object changed that the pod takes from, or at `wake_at`.
     /// Without any of these it waits for ever, and costs nothing.
     pub(super) async fn rest(&mut self, wake_at: Option<BootMillis>, now: Now, waiters: &Waiters) {
         let until = wake_at.map(|at| Instant::now() + Duration::from_millis(at.since(now.boot)));
@@ -23,6 +24,8 @@ impl<A: Adapters> PodWorker<A> {
         tokio::select! {
             () = changed(&self.desired) => {}
             () = waiters.next() => {}
+            (of, ends) = self.hooks.next() => self.hook_ended(&of, ends),
+            () = verdict_changed(self.prober.as_ref()) => {}
             () = sleep_until_or_for_ever(until) => {}
             Ok(()) = self.images_changed.changed(), if waits_for_image => self.try_images_at_once(),
             () = self.contents.changed() => self.try_contents_at_once(),
@@ -68,6 +71,13 @@ fn is_about_image(reason: FailureReason) -> bool {
         | FailureReason::RunContainerError
         | FailureReason::FailedCreatePodSandBox
         | FailureReason::FailedMount => false,
+    }
+}
+
+async fn verdict_changed(prober: Option<&Prober>) {
+    match prober {
+        Some(prober) => prober.changed().await,
+        None => std::future::pending().await,
     }
 }
 

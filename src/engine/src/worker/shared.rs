@@ -17,4 +17,6 @@ pub struct Shared<A> {
     pub settings: watch::Receiver<Settings>,
     /// Bounds how many pods are being started at once: more only take each other's CPU.
     pub starts: Semaphore,
+    /// Bounds how many probes are asked at once.
+    pub checks: Semaphore,
 }

@@ -176,7 +176,7 @@ impl View<'_> {
 
     /// It runs; before its postStart hook is done it is still being made.
     fn running(&self, attempt: u32, state: &InstanceState) -> ContainerState {
-        if !self.health_of(attempt).hook_is_due {
+        if !self.health_of(attempt).hook_holds {
             return running(state);
         }
         let hook = self
@@ -185,8 +185,7 @@ impl View<'_> {
             .hook(&self.container.name, attempt, HookPoint::PostStart);
         match hook {
             Some(HookState::Failed(message)) => waiting("PostStartHookError", Some(message.clone())),
-            Some(HookState::Done) => running(state),
-            Some(HookState::Running) | None => self.creating(),
+            Some(HookState::Running | HookState::Done) | None => self.creating(),
         }
     }
 
