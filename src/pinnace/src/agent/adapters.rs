@@ -15,6 +15,7 @@ use pinnace_sys::Layout;
 use pinnace_volumes::NodeVolumes;
 
 use super::bundles::Bundles;
+use super::checks::NodeChecks;
 use super::host::RealHost;
 use super::network::{NetworkSettings, NodeNames, PodsNetwork};
 use super::{AgentError, chain};
@@ -23,6 +24,8 @@ use super::{AgentError, chain};
 pub struct NodeAdapters {
     /// Sandboxes, shims, containers.
     pub runtime: Runtime<ImageStore>,
+    /// What probes and hooks ask of containers.
+    pub checks: NodeChecks,
     /// Pods' network.
     pub network: PodsNetwork,
     /// The DNS server.
@@ -60,8 +63,10 @@ impl NodeAdapters {
             version: env!("CARGO_PKG_VERSION"),
             revision: option_env!("PINNACE_REVISION").unwrap_or(""),
         };
+        let runtime = Runtime::open(runtime, layout.clone(), images.clone()).await?;
         Ok(Self {
-            runtime: Runtime::open(runtime, layout.clone(), images.clone()).await?,
+            checks: NodeChecks::new(runtime.clone(), layout.clone())?,
+            runtime,
             bundles: Arc::new(Bundles::new(images.clone(), layout)),
             network: PodsNetwork::new(network),
             names: NodeNames::new(network),
@@ -95,6 +100,7 @@ impl NodeAdapters {
 impl Adapters for NodeAdapters {
     type Runtime = Runtime<ImageStore>;
     type Network = PodsNetwork;
+    type Checks = NodeChecks;
     type Names = NodeNames;
     type Images = ImageStore;
     type Volumes = NodeVolumes;
@@ -107,6 +113,9 @@ impl Adapters for NodeAdapters {
     }
     fn network(&self) -> &Self::Network {
         &self.network
+    }
+    fn checks(&self) -> &Self::Checks {
+        &self.checks
     }
     fn names(&self) -> &Self::Names {
         &self.names

@@ -50,6 +50,9 @@ pub enum AgentError {
     /// No OCI runtime works, or the like.
     #[error("prepare the container runtime")]
     Runtime(#[from] pinnace_runtime::OpenError),
+    /// What probes ask with.
+    #[error("prepare probes")]
+    Checks(#[from] super::checks::ConnectError),
     /// The agent's own metrics.
     #[error(transparent)]
     Metrics(#[from] pinnace_metrics::RegisterError),

@@ -13,7 +13,7 @@ use super::adapters::NodeAdapters;
 use crate::commands::exec::STREAMS_PREFIX;
 
 /// A command that somebody waits for: it is killed when they go away.
-struct Asked {
+pub(super) struct Asked {
     exec: Arc<Exec>,
     /// The fifos of `pinnace exec`, which can remove them no more if it was killed.
     streams: Vec<PathBuf>,
@@ -21,7 +21,17 @@ struct Asked {
 }
 
 impl Asked {
-    async fn wait(&mut self) -> PortResult<i32> {
+    /// A command whose fifos are these.
+    pub(super) fn new(exec: Exec, streams: Vec<PathBuf>) -> Self {
+        Self {
+            exec: Arc::new(exec),
+            streams,
+            ended: false,
+        }
+    }
+
+    /// Waits for its end; answers its exit code.
+    pub(super) async fn wait(&mut self) -> PortResult<i32> {
         let code = self.exec.wait().await;
         self.ended = true;
         code
@@ -93,11 +103,7 @@ pub async fn run(
         .exec_start(uid, container, attempt, &wanted)
         .await
         .map_err(failed)?;
-    let mut asked = Asked {
-        exec: Arc::new(exec),
-        streams,
-        ended: false,
-    };
+    let mut asked = Asked::new(exec, streams);
     let exit_code = asked.wait().await.map_err(failed)?;
     Ok(ExecAnswer { exit_code })
 }

@@ -8,6 +8,7 @@
 //! | [`prepare`] | the directories and the lock of the root |
 //! | [`listen`] | where Prometheus is answered; systemd keeps the sockets over a restart |
 //! | [`adapters`], [`host`], [`bundles`] | the engine's ports on the real node |
+//! | [`checks`] | what probes and hooks ask of containers |
 //! | [`network`] | pods' network and names |
 //! | [`sources`] | where manifests come from |
 //! | [`serve`] | the wiring of all that, and the loop over signals |
@@ -17,6 +18,7 @@
 
 mod adapters;
 mod bundles;
+mod checks;
 mod error;
 mod exec;
 mod exporter;

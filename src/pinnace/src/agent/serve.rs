@@ -30,6 +30,8 @@ use crate::systemd::{Kept, notify};
 const QUEUE: usize = 16;
 /// For what was asked before the end: as long as one DNS server is asked.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
+/// Probes that are asked at once; those that last are not counted.
+const CHECKS_AT_ONCE: usize = 16;
 
 /// Runs the node until a signal ends it.
 pub async fn serve(
@@ -91,6 +93,7 @@ pub async fn serve(
         board: Arc::clone(&board),
         settings: settings.subscribe(),
         starts: Semaphore::new(starts_at_once()),
+        checks: Semaphore::new(CHECKS_AT_ONCE),
     };
     let manager = Manager::new(ManagerParts {
         shared: Arc::new(shared),
