@@ -177,7 +177,7 @@ impl<A: Adapters> Task<A> {
             // Every arm may be cancelled: nothing is taken before it is done.
             tokio::select! {
                 changed = targets.changed() => if changed.is_err() { return },
-                Some(ended) = self.asked.join_next() => if let Ok(asked) = ended { self.take(asked) },
+                Some(ended) = self.asked.join_next() => if let Ok(asked) = ended { self.take(&asked) },
                 () = wait_until(due) => {}
             }
         }
@@ -243,14 +243,14 @@ impl<A: Adapters> Task<A> {
         }
     }
 
-    fn take(&mut self, asked: Asked) {
+    fn take(&mut self, asked: &Asked) {
         let Some(one) = self.probed.get_mut(&asked.name) else {
             return;
         };
         if one.target.attempt != asked.attempt {
             return;
         }
-        tell(&self.shared, &self.context.pod, &asked);
+        tell(&self.shared, &self.context.pod, asked);
         let answer = match asked.outcome {
             CheckOutcome::Success | CheckOutcome::Warning(_) => Answer::Success,
             CheckOutcome::Failure(_) => Answer::Failure,
