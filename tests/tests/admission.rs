@@ -257,3 +257,26 @@ fn what_does_not_fit_waits_for_room_and_what_names_the_node_is_refused() {
     );
     node.drain_and_find_nothing();
 }
+
+#[test]
+fn a_pod_with_scheduling_gates_waits_until_they_are_gone() {
+    let mut node = Node::started();
+    let mut gated = pod("gated", FOREVER);
+    gated["spec"]["schedulingGates"] = json!([{"name": "example.com/quota"}]);
+    node.lay("gated.json", &gated.to_string());
+    let condition = node.wait_pod("gated", "its wait", |pod| {
+        let conditions = pod["status"]["conditions"].as_array()?;
+        conditions
+            .iter()
+            .find(|one| one["type"] == "PodScheduled")
+            .cloned()
+    });
+    let told = ["status", "reason", "message"].map(|field| condition[field].as_str().unwrap());
+    let message = "Scheduling is blocked due to non-empty scheduling gates";
+    assert_eq!(told, ["False", "SchedulingGated", message]);
+    let table = node.prints(&["get", "pods"]);
+    assert!(table.contains("SchedulingGated"), "{table}");
+    node.lay("gated.json", &pod("gated", FOREVER).to_string());
+    node.wait_running("gated");
+    node.drain_and_find_nothing();
+}

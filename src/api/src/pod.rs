@@ -61,6 +61,8 @@ pub struct PodSpec {
     pub termination_grace_period_seconds: u32,
     /// Seconds after its start at which the pod is ended as failed.
     pub active_deadline_seconds: Option<u64>,
+    /// While it has any, it waits; without them where it names its node.
+    pub scheduling_gates: Vec<String>,
     /// Conditions that must hold too for the pod to be ready.
     pub readiness_gates: Vec<String>,
     /// The node that the pod asks for by name.

@@ -86,6 +86,7 @@ pub(super) fn spec(spec: Option<&v1::PodSpec>, path: &Path<'_>, report: &mut Rep
         restart_policy: restart_policy?,
         termination_grace_period_seconds: times.grace_period_seconds?,
         active_deadline_seconds: times.active_deadline_seconds,
+        scheduling_gates: scheduling_gates(spec, path, report),
         readiness_gates: readiness_gates(spec, &path.field("readinessGates"), report),
         node_name: names.node,
         node_selector,
@@ -240,6 +241,28 @@ fn hostname_override(spec: &v1::PodSpec, path: &Path<'_>, report: &mut Report<'_
         }
     }
     Some(name.to_owned())
+}
+
+/// What keeps the pod from being scheduled; a pod that names its node is scheduled already.
+fn scheduling_gates(spec: &v1::PodSpec, path: &Path<'_>, report: &mut Report<'_>) -> Vec<String> {
+    let gates_path = path.field("schedulingGates");
+    let mut gates: Vec<String> = Vec::new();
+    for (index, gate) in spec.scheduling_gates.iter().flatten().enumerate() {
+        let path = gates_path.index(index);
+        let wrong = names::qualified_name(&gate.name);
+        if !super::sound(&gate.name, &wrong, &path.field("name"), report) {
+            continue;
+        }
+        if gates.contains(&gate.name) {
+            report.duplicate(&path.field("name"), &gate.name);
+        }
+        gates.push(gate.name.clone());
+    }
+    if !gates.is_empty() && filled(&spec.node_name).is_some() {
+        let why = "cannot be set until all schedulingGates have been cleared";
+        report.forbidden(&path.field("nodeName"), why);
+    }
+    gates
 }
 
 fn readiness_gates(spec: &v1::PodSpec, path: &Path<'_>, report: &mut Report<'_>) -> Vec<String> {

@@ -42,6 +42,11 @@ pub(super) const SHOWN: &[Shown] = &[
     ("PodSpec", &["enableServiceLinks"], SERVICE_LINKS),
     ("HostAlias", &["hostnames", "ip"], HOSTS),
     (
+        "PodSchedulingGate",
+        &["name"],
+        "tests/tests/admission.rs::a_pod_with_scheduling_gates_waits_until_they_are_gone",
+    ),
+    (
         "PodSpec",
         &["hostnameOverride"],
         "tests/tests/environment.rs::a_pod_is_called_as_it_says_in_place_of_its_name",

@@ -6,6 +6,8 @@
 //! must refuse is refused for good in the kubelet's words ([`Verdict::Refused`]). Some questions only the
 //! kubelet asks (`os.name`); they come after the scheduler's.
 //!
+//! A pod with scheduling gates is asked nothing: it waits until its manifest has none ([`Verdict::Gated`]).
+//!
 //! The words are Kubernetes'; what they leave out (which taint, who holds the port, how much is missing) is in
 //! `details`, for events and `describe`. See `docs/admission.md`.
 
@@ -68,6 +70,8 @@ pub enum Verdict {
         /// What the message leaves out, a sentence each.
         details: Vec<String>,
     },
+    /// It waits for its gates to be taken away: phase Pending, `PodScheduled=False`, reason `SchedulingGated`.
+    Gated,
     /// It has failed: phase Failed.
     Refused {
         /// The kubelet's reason, such as `OutOfcpu`.
@@ -82,14 +86,19 @@ pub enum Verdict {
 impl Verdict {
     /// The reason of the condition `PodScheduled` while a pod waits.
     pub const UNSCHEDULABLE: &'static str = "Unschedulable";
+    /// The same of a pod that has gates.
+    pub const SCHEDULING_GATED: &'static str = "SchedulingGated";
+    /// The message about a pod that has gates.
+    pub const GATED_MESSAGE: &'static str = "Scheduling is blocked due to non-empty scheduling gates";
     /// The reason of the event about a pod that waits.
     pub const FAILED_SCHEDULING: &'static str = "FailedScheduling";
 
-    /// A label for metrics: `admitted`, `unschedulable` or `refused`.
+    /// A label for metrics: `admitted`, `unschedulable`, `gated` or `refused`.
     pub fn label(&self) -> &'static str {
         match self {
             Verdict::Admitted { .. } => "admitted",
             Verdict::Unschedulable { .. } => "unschedulable",
+            Verdict::Gated => "gated",
             Verdict::Refused { .. } => "refused",
         }
     }
@@ -98,6 +107,9 @@ impl Verdict {
 /// Whether `pod` may run on `node` beside `running`, in which it must not be itself.
 pub fn admit(pod: &Pod, node: &Node, running: &[Accounted]) -> Verdict {
     let bound_here = pod.spec.node_name.as_ref() == Some(&node.name);
+    if !bound_here && !pod.spec.scheduling_gates.is_empty() {
+        return Verdict::Gated;
+    }
     if !bound_here && let Some((message, details)) = filter::unschedulable(&pod.spec, node, running) {
         return Verdict::Unschedulable { message, details };
     }

@@ -146,6 +146,8 @@ impl<A: Adapters> Manager<A> {
                 let text = with_details(message, details);
                 self.event(key, EventType::Warning, Verdict::FAILED_SCHEDULING, text);
             }
+            // As on a cluster, the condition alone tells of it.
+            Verdict::Gated => telemetry.admission_verdict(verdict.label(), Verdict::SCHEDULING_GATED),
             Verdict::Refused {
                 reason,
                 message,

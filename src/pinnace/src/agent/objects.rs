@@ -72,6 +72,7 @@ pub fn waiting(waiting: &WaitingPod, node: Option<&Node>) -> Value {
             PodStatus::rejected((*reason).to_owned(), message.clone(), qos, since)
         }
         Verdict::Unschedulable { message, .. } => PodStatus::unschedulable(message.clone(), qos, None, since),
+        Verdict::Gated => PodStatus::gated(qos, None, since),
         Verdict::Admitted { .. } => PodStatus::unschedulable(String::new(), qos, None, since),
     };
     object.insert("status".to_owned(), json!(status));

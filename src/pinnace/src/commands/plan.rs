@@ -178,6 +178,7 @@ fn verdict(pod: &Pod, node: &Node, running: &mut Vec<Accounted>, replaces: bool)
                 .iter()
                 .fold(wait, |text, detail| format!("{text} {detail}"))
         }
+        Verdict::Gated => format!("wait: {}", Verdict::GATED_MESSAGE),
         Verdict::Refused { reason, message, .. } => format!("fail: {reason}: {message}"),
     }
 }

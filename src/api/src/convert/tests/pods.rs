@@ -90,3 +90,20 @@ fn what_concerns_windows_goes_with_no_pod_of_linux() {
         ]
     );
 }
+
+#[test]
+fn scheduling_gates_have_names_and_go_with_no_node() {
+    let gate = |name: &str| json!({"name": name});
+    let spec = spec(json!({"schedulingGates": [gate("example.com/quota"), gate("b")]}));
+    assert_eq!(spec.scheduling_gates, ["example.com/quota", "b"]);
+    let found = faults(json!({"nodeName": "here", "schedulingGates": [gate("a"), gate("a"), gate("-")]}));
+    assert_eq!(found[0], r#"spec.schedulingGates[1].name: Duplicate value: "a""#);
+    assert!(
+        found[1].starts_with(r#"spec.schedulingGates[2].name: Invalid value: "-": name part"#),
+        "{found:?}"
+    );
+    assert_eq!(
+        found[2..],
+        ["spec.nodeName: Forbidden: cannot be set until all schedulingGates have been cleared"]
+    );
+}

@@ -314,3 +314,13 @@ proptest! {
         prop_assert_eq!(admit(&pod, &node, &[]).label(), "admitted");
     }
 }
+
+#[test]
+fn a_pod_with_gates_is_asked_nothing_and_waits() {
+    let gates = json!([{"name": "example.com/quota"}]);
+    let gated = testing::pod("web", json!({"schedulingGates": gates}));
+    assert_eq!(admit(&gated, &node(json!({})), &[]), Verdict::Gated);
+    let elsewhere = json!({"schedulingGates": gates, "nodeSelector": {"a": "b"}});
+    let elsewhere = testing::pod("web", elsewhere);
+    assert_eq!(admit(&elsewhere, &node(json!({})), &[]), Verdict::Gated);
+}

@@ -215,15 +215,16 @@ fn condition(
     }
 }
 
-/// The one condition of a pod that fits no node.
-pub(super) fn unschedulable(
+/// The one condition of a pod that has no node.
+pub(super) fn unscheduled(
+    reason: &'static str,
     message: String,
     previous: Option<&PodStatus>,
     now: WallMillis,
 ) -> Vec<PodCondition> {
     let verdict = Verdict {
         holds: false,
-        reason: Some("Unschedulable"),
+        reason: Some(reason),
         message: Some(message),
     };
     vec![condition(ConditionType::PodScheduled, verdict, now, previous)]

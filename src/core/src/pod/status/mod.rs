@@ -31,6 +31,7 @@ pub use types::{
 };
 
 use super::{Desired, Observed, Record};
+use crate::admission::Verdict;
 use crate::ports::ImageHandle;
 use crate::resources::QosClass;
 use crate::time::WallMillis;
@@ -123,7 +124,18 @@ impl PodStatus {
     ) -> Self {
         Self {
             phase: PodPhase::Pending,
-            conditions: conditions::unschedulable(message, previous, now),
+            conditions: conditions::unscheduled(Verdict::UNSCHEDULABLE, message, previous, now),
+            qos_class: Some(qos),
+            ..Self::empty(PodPhase::Pending)
+        }
+    }
+
+    /// Of a pod that has scheduling gates: it waits until they are gone.
+    pub fn gated(qos: QosClass, previous: Option<&PodStatus>, now: WallMillis) -> Self {
+        let message = Verdict::GATED_MESSAGE.to_owned();
+        let reason = Verdict::SCHEDULING_GATED;
+        Self {
+            conditions: conditions::unscheduled(reason, message, previous, now),
             qos_class: Some(qos),
             ..Self::empty(PodPhase::Pending)
         }

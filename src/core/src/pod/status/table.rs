@@ -4,6 +4,7 @@ use pinnace_api::pod::{PodSpec, RestartPolicy};
 
 use super::duration::human_duration;
 use super::types::{ConditionStatus, ConditionType, ContainerStatus, PodStatus, Terminated};
+use crate::admission::Verdict;
 use crate::time::WallMillis;
 
 /// The columns READY, STATUS, RESTARTS and AGE.
@@ -108,6 +109,14 @@ fn status_word(status: &PodStatus) -> String {
         .reason
         .clone()
         .unwrap_or_else(|| status.phase.as_str().to_owned());
+    let gated = Verdict::SCHEDULING_GATED;
+    if status
+        .conditions
+        .iter()
+        .any(|one| one.reason.as_deref() == Some(gated))
+    {
+        gated.clone_into(&mut word);
+    }
     let mut failure = None;
     let mut any_runs = false;
     for container in status.container_statuses.iter().rev() {
