@@ -120,6 +120,32 @@ fn the_kernel_has_the_limits_of_a_container_and_of_its_pod() {
 }
 
 #[test]
+fn a_pods_overhead_is_added_to_what_its_containers_ask_for_and_may_use() {
+    assert!(
+        !is_v2(),
+        "this machine has cgroup v2 only; its values are shown in the virtual machine"
+    );
+    let mut node = Node::started();
+    let one = json!({"limits": {"cpu": "250m", "memory": "64Mi"}});
+    let spec = json!({"containers": [limited("one", &one)], "overhead": {"cpu": "250m", "memory": "16Mi"}});
+    node.lay("heavy.json", &pod("heavy", spec));
+    let running = node.wait_running("heavy");
+    assert_eq!(
+        running["status"]["qosClass"], "Guaranteed",
+        "overhead is no part of it"
+    );
+    let pid = node.pid("heavy", "one");
+    let texts = |one: &str, pod: &str| (one.to_owned(), pod.to_owned());
+    assert_eq!(
+        both(pid, "memory", "memory.limit_in_bytes"),
+        texts("67108864", "83886080")
+    );
+    assert_eq!(both(pid, "cpu", "cpu.cfs_quota_us"), texts("25000", "50000"));
+    assert_eq!(both(pid, "cpu", "cpu.shares"), texts("256", "512"));
+    node.drain_and_find_nothing();
+}
+
+#[test]
 fn without_requests_a_pod_is_best_effort_and_unlimited() {
     assert!(
         !is_v2(),

@@ -42,6 +42,11 @@ pub(super) const SHOWN: &[Shown] = &[
     ("PodSpec", &["enableServiceLinks"], SERVICE_LINKS),
     ("HostAlias", &["hostnames", "ip"], HOSTS),
     (
+        "PodSpec",
+        &["overhead"],
+        "tests/tests/limits.rs::a_pods_overhead_is_added_to_what_its_containers_ask_for_and_may_use",
+    ),
+    (
         "PodSchedulingGate",
         &["name"],
         "tests/tests/admission.rs::a_pod_with_scheduling_gates_waits_until_they_are_gone",

@@ -256,7 +256,7 @@ const POD_SPEC: Fields = &[
     ("nodeName", Held),
     ("nodeSelector", Held),
     ("os", Into("PodOS")),
-    ("overhead", Refused(&["{}"])),
+    ("overhead", Held),
     (
         "preemptionPolicy",
         Inert(&["\"PreemptLowerPriority\""], "no pod is preempted here"),

@@ -41,13 +41,15 @@ pub fn storage_exceeded(
     })
 }
 
-/// The sum of the containers' limits; those without one add nothing.
+/// The sum of the containers' limits, with the pod's overhead; those without one add nothing.
 fn pod_limit(spec: &PodSpec) -> Option<Bytes> {
     let limits = spec
         .containers
         .iter()
         .filter_map(|container| container.resources.limits.ephemeral_storage);
-    limits.reduce(|sum, limit| Bytes(sum.0.saturating_add(limit.0)))
+    let overhead = spec.overhead.ephemeral_storage.unwrap_or_default();
+    let sum = limits.reduce(|sum, limit| Bytes(sum.0.saturating_add(limit.0)))?;
+    Some(Bytes(sum.0.saturating_add(overhead.0)))
 }
 
 #[cfg(test)]
@@ -64,6 +66,17 @@ mod tests {
             made
         });
         spec(containers.collect())
+    }
+
+    #[test]
+    fn overhead_adds_to_a_limit_and_is_none_by_itself() {
+        let mut spec = limited(&[Some(10 * MI)]);
+        spec.overhead.ephemeral_storage = Some(Bytes(5 * MI));
+        assert_eq!(storage_exceeded(&spec, &[], Bytes(15 * MI)), None);
+        assert!(storage_exceeded(&spec, &[], Bytes(15 * MI + 1)).is_some());
+        let mut spec = limited(&[None]);
+        spec.overhead.ephemeral_storage = Some(Bytes(5 * MI));
+        assert!(!has_storage_limit(&spec));
     }
 
     fn used(amounts: &[u64]) -> Vec<(ContainerName, Bytes)> {
