@@ -1,7 +1,9 @@
 use serde_json::json;
 
 use super::{faults, spec};
-use crate::{Bytes, MilliCpu};
+use crate::report::Report;
+use crate::tree::Node;
+use crate::{Bytes, MilliCpu, canonical, convert, typed};
 
 #[test]
 fn what_a_pod_says_of_itself_is_read() {
@@ -105,5 +107,28 @@ fn scheduling_gates_have_names_and_go_with_no_node() {
     assert_eq!(
         found[2..],
         ["spec.nodeName: Forbidden: cannot be set until all schedulingGates have been cleared"]
+    );
+}
+
+#[test]
+fn a_daemon_sets_pods_have_no_deadline() {
+    let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": {
+        "activeDeadlineSeconds": 60, "containers": [{"name": "a", "image": "a:1"}],
+    }});
+    let root = Node::from_json(json!({
+        "apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "a"},
+        "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": template},
+    }));
+    let mut report = Report::new(&root, "a.yaml");
+    let set = typed::daemon_set(&root, &mut report).expect("a DaemonSet");
+    convert::daemon_set(&set, &root, canonical::of_object(root.to_json()), &mut report);
+    let found: Vec<String> = report
+        .into_problems()
+        .into_iter()
+        .map(|one| one.message)
+        .collect();
+    assert_eq!(
+        found,
+        ["Forbidden: activeDeadlineSeconds in DaemonSet is not Supported"]
     );
 }
