@@ -50,6 +50,12 @@ impl NodeFace for Node {
     async fn endpoint_slices(&self, _: Option<Namespace>) -> FaceResult<Value> {
         Ok(json!({"kind": "EndpointSliceList"}))
     }
+    async fn config_maps(&self, _: Option<Namespace>) -> FaceResult<Value> {
+        Ok(json!({"kind": "ConfigMapList"}))
+    }
+    async fn secrets(&self, _: Option<Namespace>) -> FaceResult<Value> {
+        Ok(json!({"kind": "SecretList"}))
+    }
     async fn node(&self) -> FaceResult<Value> {
         Ok(json!({"kind": "Node"}))
     }

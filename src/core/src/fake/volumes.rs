@@ -39,8 +39,13 @@ impl Volumes for FakeHost {
     }
 
     async fn update(&self, pod: &PodContext, payloads: &Payloads) -> PortResult<bool> {
-        let before = self.lock().payloads.insert(pod.uid.clone(), payloads.clone());
-        Ok(before.as_ref() != Some(payloads))
+        self.call(on_pod(Op::UpdateVolumes, &pod.uid), |state, _| {
+            if !state.pods.get(&pod.uid).is_some_and(|pod| pod.volumes_ready) {
+                state.violation(&pod.uid, "update of volumes that are not prepared");
+            }
+            let before = state.payloads.insert(pod.uid.clone(), payloads.clone());
+            Ok(before.as_ref() != Some(payloads))
+        })
     }
 
     async fn mounts(

@@ -13,10 +13,13 @@ use std::time::{Duration, SystemTime};
 use pinnace_api::read::{ReadLimits, read_documents};
 use pinnace_api::{Problem, Severity};
 
-use super::{Listing, Placed};
+use super::{Item, Listing, Placed};
 
 /// Files of a directory that are looked at; more are reported and left alone.
 const MAX_FILES: usize = 10_000;
+
+/// Permission of all users.
+const EVERYBODY_READS: u32 = 0o004;
 
 /// Whether a file of this name holds manifests: `*.yaml`, `*.yml`, `*.json`, and no hidden, swap or backup
 /// file of an editor.
@@ -35,6 +38,7 @@ struct Stamp {
     size: u64,
     modified: (i64, i64),
     changed: (i64, i64),
+    mode: u32,
 }
 
 impl Stamp {
@@ -44,6 +48,7 @@ impl Stamp {
             size: meta.size(),
             modified: (meta.mtime(), meta.mtime_nsec()),
             changed: (meta.ctime(), meta.ctime_nsec()),
+            mode: meta.mode(),
         }
     }
 }
@@ -191,14 +196,16 @@ impl Files {
         }
         let file = path.display().to_string();
         let reading = read_documents(&text, &file, &self.limits);
+        let objects = reading.objects.into_iter();
+        let objects: Vec<Placed> = objects.map(|located| Placed::of(located, &file)).collect();
+        let mut problems = reading.problems;
+        if stamp.mode & EVERYBODY_READS != 0 {
+            problems.extend(objects.iter().filter_map(open_secret));
+        }
         let known = Known {
             stamp,
-            objects: reading
-                .objects
-                .into_iter()
-                .map(|located| Placed::of(located, &file))
-                .collect(),
-            problems: reading.problems,
+            objects,
+            problems,
         };
         self.known.insert(path.to_owned(), known);
         Look::Changed
@@ -219,6 +226,7 @@ impl Files {
             size: 0,
             modified: (0, 0),
             changed: (0, 0),
+            mode: 0,
         };
         let stamp = stamp.unwrap_or(none);
         let problems = vec![problem];
@@ -239,6 +247,18 @@ impl Files {
         );
         Look::Changed
     }
+}
+
+/// A Secret in a file that everybody on the machine may read.
+fn open_secret(placed: &Placed) -> Option<Problem> {
+    matches!(placed.item, Item::Secret(_)).then(|| Problem {
+        severity: Severity::Warning,
+        file: placed.file.clone(),
+        line: Some(placed.line),
+        object: Some(placed.key.to_string()),
+        field: None,
+        message: "everybody on this machine may read the Secret in this file: chmod 600".to_owned(),
+    })
 }
 
 enum Look {
@@ -271,6 +291,27 @@ mod tests {
             "4913",
         ] {
             assert!(!is_manifest_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_everybody_may_read_is_warned_of_and_never_shown() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s.yaml");
+        let text = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {token: hidden}\n";
+        std::fs::write(&path, text).unwrap();
+        let mut files = Files::new(dir.path(), Duration::ZERO);
+        for (mode, warnings) in [(0o644, 1), (0o600, 0), (0o640, 0)] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            files.scan(&all_whole(dir.path())).unwrap();
+            let listing = files.listing();
+            assert_eq!(
+                (listing.objects.len(), listing.problems.len()),
+                (1, warnings),
+                "{mode:o}"
+            );
+            assert!(!format!("{listing:?}").contains("hidden"));
         }
     }
 

@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::adapters::NodeAdapters;
 use super::reload::Reloader;
-use super::{objects, service_objects};
+use super::{data_objects, objects, service_objects};
 
 /// All faces' view of the agent.
 pub struct AgentFace {
@@ -92,6 +92,24 @@ impl AgentFace {
             .collect()
     }
 
+    /// A list of objects that are only read, of one namespace or of all.
+    fn objects_of(
+        &self,
+        kind: &str,
+        namespace: Option<&Namespace>,
+        all: impl Iterator<Item = Value>,
+    ) -> Value {
+        let is_meant = |object: &Value| {
+            let of = object.pointer("/metadata/namespace").and_then(Value::as_str);
+            namespace.is_none_or(|wanted| of == Some(wanted.as_str()))
+        };
+        let items: Vec<Value> = all
+            .filter(is_meant)
+            .map(|one| objects::dated(one, self.started_at))
+            .collect();
+        objects::list(kind, "v1", &items)
+    }
+
     fn running_pod(&self, namespace: &Namespace, name: &ObjectName) -> FaceResult<Arc<PodView>> {
         let is = |view: &&Arc<PodView>| view.identity.namespace == *namespace && view.identity.name == *name;
         let pods = self.board.pods();
@@ -158,6 +176,21 @@ impl NodeFace for AgentFace {
             slices.map(|one| objects::dated(one, self.started_at)).collect()
         });
         Ok(objects::list("EndpointSliceList", "discovery.k8s.io/v1", &items))
+    }
+
+    async fn config_maps(&self, namespace: Option<Namespace>) -> FaceResult<Value> {
+        let table = self.board.objects();
+        let maps = table
+            .config_maps
+            .values()
+            .map(|map| data_objects::config_map(map));
+        Ok(self.objects_of("ConfigMapList", namespace.as_ref(), maps))
+    }
+
+    async fn secrets(&self, namespace: Option<Namespace>) -> FaceResult<Value> {
+        let table = self.board.objects();
+        let secrets = table.secrets.values().map(|secret| data_objects::secret(secret));
+        Ok(self.objects_of("SecretList", namespace.as_ref(), secrets))
     }
 
     async fn node(&self) -> FaceResult<Value> {

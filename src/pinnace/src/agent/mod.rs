@@ -19,6 +19,7 @@
 mod adapters;
 mod bundles;
 mod checks;
+mod data_objects;
 mod error;
 mod exec;
 mod exporter;

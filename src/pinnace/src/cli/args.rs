@@ -48,6 +48,12 @@ pub enum Resource {
     /// The same, of both families
     #[value(name = "endpointslices", aliases = ["endpointslice"])]
     EndpointSlices,
+    /// Texts that pods take as variables and files
+    #[value(name = "configmaps", aliases = ["configmap", "cm"])]
+    ConfigMaps,
+    /// The same, hidden
+    #[value(name = "secrets", aliases = ["secret"])]
+    Secrets,
     /// This node
     #[value(name = "node", aliases = ["nodes", "no"])]
     Node,

@@ -48,6 +48,8 @@ fn place(resource: Resource) -> (&'static str, &'static str) {
         Resource::Services => ("/v1/services", "services"),
         Resource::Endpoints => ("/v1/endpoints", "endpoints"),
         Resource::EndpointSlices => ("/v1/endpointslices", "endpointslices"),
+        Resource::ConfigMaps => ("/v1/configmaps", "configmaps"),
+        Resource::Secrets => ("/v1/secrets", "secrets"),
         Resource::Node => ("/v1/node", "nodes"),
         Resource::Events => ("/v1/events", "events"),
     }
@@ -61,6 +63,8 @@ fn type_name(resource: Resource) -> &'static str {
         Resource::Services => "service",
         Resource::Endpoints => "endpoints",
         Resource::EndpointSlices => "endpointslice.discovery.k8s.io",
+        Resource::ConfigMaps => "configmap",
+        Resource::Secrets => "secret",
         Resource::Node => "node",
         Resource::Events => "event",
     }

@@ -29,6 +29,10 @@ pub trait NodeFace: Send + Sync + 'static {
     /// An EndpointSliceList of one namespace, or of all.
     fn endpoint_slices(&self, namespace: Option<Namespace>)
     -> impl Future<Output = FaceResult<Value>> + Send;
+    /// A ConfigMapList of one namespace, or of all.
+    fn config_maps(&self, namespace: Option<Namespace>) -> impl Future<Output = FaceResult<Value>> + Send;
+    /// A SecretList of one namespace, or of all, with what the Secrets hold: whoever may use the socket is root.
+    fn secrets(&self, namespace: Option<Namespace>) -> impl Future<Output = FaceResult<Value>> + Send;
     /// The Node.
     fn node(&self) -> impl Future<Output = FaceResult<Value>> + Send;
     /// An EventList of one namespace, or of all.

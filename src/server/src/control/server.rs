@@ -147,6 +147,8 @@ async fn perform<F: NodeFace>(face: &F, request: Request<Incoming>) -> Result<Va
         Route::Services(namespace) => face.services(namespace).await,
         Route::Endpoints(namespace) => face.endpoints(namespace).await,
         Route::EndpointSlices(namespace) => face.endpoint_slices(namespace).await,
+        Route::ConfigMaps(namespace) => face.config_maps(namespace).await,
+        Route::Secrets(namespace) => face.secrets(namespace).await,
         Route::Node => face.node().await,
         Route::Events(namespace) => face.events(namespace).await,
         Route::Problems => face.problems().await,

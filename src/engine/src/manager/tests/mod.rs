@@ -2,6 +2,7 @@
 
 mod admission;
 mod adoption;
+mod contents;
 mod daemonsets;
 mod drain;
 mod edits;

@@ -2,6 +2,7 @@
 //! lays it out.
 
 mod daemonset;
+mod data;
 mod fields;
 mod node;
 mod pod;
@@ -50,13 +51,15 @@ pub async fn run(client: &Client, args: &DescribeArgs, out: &mut impl Write) -> 
             Resource::Services => service::describe(object, &endpoints, &mut tabs),
             Resource::Endpoints => service::endpoints(object, &mut tabs),
             Resource::EndpointSlices => service::slice(object, &mut tabs),
+            Resource::ConfigMaps => data::config_map(object, &mut tabs),
+            Resource::Secrets => data::secret(object, &mut tabs),
             Resource::Node => node::describe(object, &pods, &mut tabs),
             Resource::Events => event(object, &mut tabs),
         }
         if args.resource == Resource::Node {
             problems(&client.get("/v1/problems").await?, &mut tabs);
         }
-        if args.resource != Resource::Events {
+        if !matches!(args.resource, Resource::Events | Resource::Secrets) {
             happened(object, &events, &mut tabs);
         }
         tabs.print(out)?;

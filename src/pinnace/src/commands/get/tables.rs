@@ -16,6 +16,8 @@ pub(super) fn of(resource: Resource, items: &[Value], wide: bool) -> Table {
         Resource::Services => services::services(items, wide),
         Resource::Endpoints => services::endpoints(items),
         Resource::EndpointSlices => services::slices(items),
+        Resource::ConfigMaps => config_maps(items),
+        Resource::Secrets => secrets(items),
         Resource::Node => nodes(items, wide),
         Resource::Events => events(items),
     }
@@ -97,6 +99,41 @@ fn daemonsets(items: &[Value], wide: bool) -> Table {
             ]);
         }
         table.row(cells);
+    }
+    table
+}
+
+/// How many keys a field has.
+fn keys(object: &Value, field: &str) -> usize {
+    object
+        .get(field)
+        .and_then(Value::as_object)
+        .map_or(0, serde_json::Map::len)
+}
+
+fn config_maps(items: &[Value]) -> Table {
+    let mut table = Table::new(&["NAMESPACE", "NAME", "DATA", "AGE"]);
+    for map in items {
+        table.row([
+            text(map, "/metadata/namespace"),
+            text(map, "/metadata/name"),
+            (keys(map, "data") + keys(map, "binaryData")).to_string(),
+            age(&text(map, "/metadata/creationTimestamp")),
+        ]);
+    }
+    table
+}
+
+fn secrets(items: &[Value]) -> Table {
+    let mut table = Table::new(&["NAMESPACE", "NAME", "TYPE", "DATA", "AGE"]);
+    for secret in items {
+        table.row([
+            text(secret, "/metadata/namespace"),
+            text(secret, "/metadata/name"),
+            text(secret, "/type"),
+            keys(secret, "data").to_string(),
+            age(&text(secret, "/metadata/creationTimestamp")),
+        ]);
     }
     table
 }
