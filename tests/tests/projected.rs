@@ -65,7 +65,7 @@ fn the_downward_api_writes_fields_and_amounts_into_files() {
     ]);
     let more = json!({"resources": {"requests": {"cpu": "250m"}, "limits": {"memory": "64Mi"}}});
     let mounts = json!([{"name": "v", "mountPath": "/v"}]);
-    let volumes = json!([{"name": "v", "downwardAPI": {"items": items}}]);
+    let volumes = json!([{"name": "v", "downwardAPI": {"defaultMode": 0o440, "items": items}}]);
     let mut object: Value =
         serde_json::from_str(&pod("web", spec(volumes, container(mounts, more)))).unwrap();
     object["metadata"]["labels"] = json!({"app": "web", "tier": "front"});
@@ -78,7 +78,7 @@ fn the_downward_api_writes_fields_and_amounts_into_files() {
     );
     assert_eq!(
         told,
-        "app=\"web\"\ntier=\"front\"\nsaid \"so\"\n250\n64\n600\n644"
+        "app=\"web\"\ntier=\"front\"\nsaid \"so\"\n250\n64\n600\n440"
     );
     node.drain_and_find_nothing();
 }

@@ -35,7 +35,8 @@ fn mounting(name: &str, more: Value) -> String {
         ),
         more,
     );
-    let volume = json!({"name": "v", "secret": {"secretName": "key", "defaultMode": 0o400}});
+    let volume =
+        json!({"name": "v", "secret": {"secretName": "key", "defaultMode": 0o400, "optional": false}});
     pod(
         name,
         json!({"terminationGracePeriodSeconds": 0, "volumes": [volume], "containers": [container]}),
@@ -115,14 +116,17 @@ fn secrets_in_variables_are_in_no_file_that_others_may_read() {
     let mut node = Node::started();
     lay_secret(&node, HIDDEN);
     let more = json!({
-        "envFrom": [{"secretRef": {"name": "key"}}],
-        "env": [{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "key", "key": "token"}}}],
+        "envFrom": [{"secretRef": {"name": "key"}}, {"secretRef": {"name": "absent", "optional": true}}],
+        "env": [
+            {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "key", "key": "token"}}},
+            {"name": "NONE", "valueFrom": {"secretKeyRef": {"name": "key", "key": "no", "optional": true}}},
+        ],
     });
     node.lay("web.json", &mounting("web", more));
     node.wait_running("web");
     assert_eq!(
-        node.shell("web", "echo $KEY $token $user"),
-        format!("{HIDDEN} {HIDDEN} admin")
+        node.shell("web", "echo $KEY $token $user ${NONE-unset}"),
+        format!("{HIDDEN} {HIDDEN} admin unset")
     );
     for path in holding(&node, HIDDEN) {
         // What the OCI runtime is told of the container, which is in memory on a machine.

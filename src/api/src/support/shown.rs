@@ -6,7 +6,14 @@ use super::table::TYPES;
 /// A type, fields of it, and the test that shows them: its file and its function.
 type Shown = (&'static str, &'static [&'static str], &'static str);
 
-pub(super) const SHOWN: &[Shown] = &[
+pub(super) const OF_CONFIG_MAPS: &str = "tests/tests/config_maps.rs::keys_are_variables_and_files";
+const OF_SECRETS: &str = "tests/tests/secrets.rs::secrets_in_variables_are_in_no_file_that_others_may_read";
+const SECRET_FILES: &str = "tests/tests/secrets.rs::mounted_secrets_are_in_memory_only_and_nowhere_told";
+const DOWNWARD_FILES: &str =
+    "tests/tests/projected.rs::the_downward_api_writes_fields_and_amounts_into_files";
+const PROJECTED_FILES: &str = "tests/tests/projected.rs::a_projected_volume_holds_all_its_sources_and_the_later_of_two_files_at_one_path";
+const IMAGE_FILES: &str = "tests/tests/projected.rs::an_image_is_a_volume_that_is_read_only_and_runs_nothing";
+const SHOWN: &[Shown] = &[
     ("Pod", &["apiVersion", "kind"], KINDS),
     ("PodTemplate", &["apiVersion", "kind"], KINDS),
     ("DaemonSet", &["apiVersion", "kind"], KINDS),
@@ -114,6 +121,48 @@ pub(super) const SHOWN: &[Shown] = &[
         USERS,
     ),
     ("PodSecurityContext", &["runAsNonRoot"], NON_ROOT),
+    // What comes out of objects, of the pod and of images.
+    (
+        "PodSecurityContext",
+        &["fsGroup"],
+        "tests/tests/projected.rs::the_pods_group_reads_what_the_node_writes_and_writes_its_own_directories",
+    ),
+    (
+        "ConfigMapKeySelector",
+        &["key", "name", "optional"],
+        OF_CONFIG_MAPS,
+    ),
+    ("SecretKeySelector", &["key", "name", "optional"], OF_SECRETS),
+    ("EnvFromSource", &["prefix"], OF_CONFIG_MAPS),
+    ("ConfigMapEnvSource", &["name", "optional"], OF_CONFIG_MAPS),
+    ("SecretEnvSource", &["name", "optional"], OF_SECRETS),
+    (
+        "ConfigMapVolumeSource",
+        &["defaultMode", "name", "optional"],
+        OF_CONFIG_MAPS,
+    ),
+    ("KeyToPath", &["key", "mode", "path"], OF_CONFIG_MAPS),
+    (
+        "SecretVolumeSource",
+        &["defaultMode", "optional", "secretName"],
+        SECRET_FILES,
+    ),
+    ("DownwardAPIVolumeSource", &["defaultMode"], DOWNWARD_FILES),
+    ("DownwardAPIVolumeFile", &["mode", "path"], DOWNWARD_FILES),
+    ("ProjectedVolumeSource", &["defaultMode"], PROJECTED_FILES),
+    ("ConfigMapProjection", &["name", "optional"], PROJECTED_FILES),
+    ("SecretProjection", &["name", "optional"], PROJECTED_FILES),
+    ("ImageVolumeSource", &["pullPolicy", "reference"], IMAGE_FILES),
+    (
+        "VolumeMount",
+        &["subPathExpr"],
+        "tests/tests/projected.rs::a_sub_path_is_made_of_variables_and_never_leads_out",
+    ),
+    (
+        "VolumeMount",
+        &["recursiveReadOnly"],
+        "tests/tests/projected.rs::read_only_with_all_beneath_holds_for_mounts_of_the_host",
+    ),
     // A container.
     ("Container", &["args", "command", "workingDir"], LITERALS),
     ("EnvVar", &["name", "value"], LITERALS),

@@ -297,10 +297,13 @@ const POD_SPEC: Fields = &[
 
 const POD_SECURITY: Fields = &[
     ("appArmorProfile", APP_ARMOR),
-    ("fsGroup", NO),
+    ("fsGroup", Held),
     (
         "fsGroupChangePolicy",
-        Inert(&[], "it says how fsGroup is applied, which is not given"),
+        Inert(
+            &[],
+            "volumes of these kinds are made with their group, as on a cluster",
+        ),
     ),
     ("runAsGroup", Held),
     ("runAsNonRoot", Held),
@@ -366,7 +369,7 @@ const CONTAINER: Fields = &[
     ("args", Held),
     ("command", Held),
     ("env", Into("EnvVar")),
-    ("envFrom", NO),
+    ("envFrom", Into("EnvFromSource")),
     ("image", Held),
     ("imagePullPolicy", Held),
     ("lifecycle", Refused(&["{}"])),
@@ -415,16 +418,9 @@ const VOLUME_MOUNT: Fields = &[
     ("mountPropagation", Held),
     ("name", Held),
     ("readOnly", Held),
-    (
-        "recursiveReadOnly",
-        Choice {
-            silent: &["\"Disabled\""],
-            inert: &["\"IfPossible\""],
-            reason: "mounts beneath a read-only mount are not made read-only yet",
-        },
-    ),
+    ("recursiveReadOnly", Held),
     ("subPath", Held),
-    ("subPathExpr", NO),
+    ("subPathExpr", Held),
 ];
 
 const SECURITY: Fields = &[
@@ -462,9 +458,9 @@ const VOLUME: Fields = &[
     ("azureFile", NO),
     ("cephfs", NO),
     ("cinder", NO),
-    ("configMap", NO),
+    ("configMap", Into("ConfigMapVolumeSource")),
     ("csi", NO),
-    ("downwardAPI", NO),
+    ("downwardAPI", Into("DownwardAPIVolumeSource")),
     ("emptyDir", Into("EmptyDirVolumeSource")),
     ("ephemeral", NO),
     ("fc", NO),
@@ -474,18 +470,18 @@ const VOLUME: Fields = &[
     ("gitRepo", NO),
     ("glusterfs", NO),
     ("hostPath", Into("HostPathVolumeSource")),
-    ("image", NO),
+    ("image", Into("ImageVolumeSource")),
     ("iscsi", NO),
     ("name", Held),
     ("nfs", NO),
     ("persistentVolumeClaim", NO),
     ("photonPersistentDisk", NO),
     ("portworxVolume", NO),
-    ("projected", NO),
+    ("projected", Into("ProjectedVolumeSource")),
     ("quobyte", NO),
     ("rbd", NO),
     ("scaleIO", NO),
-    ("secret", NO),
+    ("secret", Into("SecretVolumeSource")),
     ("storageos", NO),
     ("vsphereVolume", NO),
 ];

@@ -206,7 +206,12 @@ fn specify(
     let asked = Asked {
         run_as_user: container.security.run_as_user.or(of_pod.security.run_as_user),
         run_as_group: container.security.run_as_group.or(of_pod.security.run_as_group),
-        supplemental_groups: of_pod.security.supplemental_groups.clone(),
+        supplemental_groups: {
+            let of_volumes = of_pod.security.fs_group.into_iter();
+            of_volumes
+                .chain(of_pod.security.supplemental_groups.iter().copied())
+                .collect()
+        },
     };
     let (passwd, group) = user::files(&bundle.rootfs())?;
     let user = spec::user::resolve(&asked, &image.defaults.user, &passwd, &group).map_err(SpecError::from)?;

@@ -9,11 +9,11 @@ pub(super) const ENV_VAR: Fields = &[
 ];
 
 pub(super) const ENV_VAR_SOURCE: Fields = &[
-    ("configMapKeyRef", NO),
+    ("configMapKeyRef", Into("ConfigMapKeySelector")),
     ("fieldRef", Into("ObjectFieldSelector")),
     ("fileKeyRef", NO),
     ("resourceFieldRef", Into("ResourceFieldSelector")),
-    ("secretKeyRef", NO),
+    ("secretKeyRef", Into("SecretKeySelector")),
 ];
 
 pub(super) const KEY_SELECTOR: Fields = &[("key", Held), ("name", Held), ("optional", Held)];
