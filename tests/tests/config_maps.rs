@@ -14,12 +14,12 @@ use pinnace_tests::manifest::{GO_ON, pod, shell, with};
 use pinnace_tests::{Node, wait_for};
 use serde_json::{Value, json};
 
-fn config_map(name: &str, data: Value) -> String {
+fn config_map(name: &str, data: &Value) -> String {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}).to_string()
 }
 
 /// A pod of one container with these volumes under `/v`, and more fields of the container.
-fn with_volumes(name: &str, volumes: Value, more: Value) -> String {
+fn with_volumes(name: &str, volumes: &Value, more: Value) -> String {
     let mounts: Vec<Value> = volumes
         .as_array()
         .unwrap()
@@ -36,7 +36,7 @@ fn keys_are_variables_and_files() {
     let mut node = Node::started();
     let mut map: Value = serde_json::from_str(&config_map(
         "settings",
-        json!({"level": "info", "conf": "a=1\nb=2\n"}),
+        &json!({"level": "info", "conf": "a=1\nb=2\n"}),
     ))
     .unwrap();
     map["binaryData"] = json!({"raw": "AP8="});
@@ -55,7 +55,7 @@ fn keys_are_variables_and_files() {
             {"name": "TEXT", "value": "level $(LEVEL)"},
         ],
     });
-    node.lay("web.json", &with_volumes("web", volumes, more));
+    node.lay("web.json", &with_volumes("web", &volumes, more));
     node.wait_running("web");
     let script = "cd /v; echo $S_level/$LEVEL/${ABSENT-unset}/$TEXT; cat some/etc/app/conf; od -An -tx1 all/raw; \
         for f in all/level some/etc/app/conf some/level; do stat -L -c '%a %U' $f; done; ls none | wc -l; readlink all/level";
@@ -84,9 +84,9 @@ fn keys_are_variables_and_files() {
 fn who_names_a_missing_one_waits_with_the_kubelets_reason_and_goes_on_when_it_comes() {
     let mut node = Node::started();
     let env = json!({"env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "level"}}}]});
-    node.lay("variable.json", &with_volumes("variable", json!([]), env));
+    node.lay("variable.json", &with_volumes("variable", &json!([]), env));
     let volumes = json!([{"name": "v", "configMap": {"name": "settings"}}]);
-    node.lay("file.json", &with_volumes("file", volumes, json!({})));
+    node.lay("file.json", &with_volumes("file", &volumes, json!({})));
     let waiting = |name: &str, reason: &str| {
         node.wait_pod(name, reason, |pod| {
             let state = &pod["status"]["containerStatuses"][0]["state"]["waiting"];
@@ -104,13 +104,16 @@ fn who_names_a_missing_one_waits_with_the_kubelets_reason_and_goes_on_when_it_co
         let told = events.contains(mount) && events.contains("Error: configmap \"settings\" not found");
         told.then_some(())
     });
-    node.lay("settings.json", &config_map("settings", json!({"other": "x"})));
+    node.lay("settings.json", &config_map("settings", &json!({"other": "x"})));
     node.wait_running("file");
     wait_for("the missing key", || {
         let message = waiting("variable", "CreateContainerConfigError");
         (message == "couldn't find key level in ConfigMap default/settings").then_some(())
     });
-    node.lay("settings.json", &config_map("settings", json!({"level": "info"})));
+    node.lay(
+        "settings.json",
+        &config_map("settings", &json!({"level": "info"})),
+    );
     node.wait_running("variable");
     assert_eq!(node.shell("variable", "echo $A"), "info");
     node.drain_and_find_nothing();
@@ -121,7 +124,7 @@ fn a_running_container_sees_an_update_but_not_by_a_sub_path() {
     let mut node = Node::started();
     node.lay(
         "settings.json",
-        &config_map("settings", json!({"a": "old", "gone": "x"})),
+        &config_map("settings", &json!({"a": "old", "gone": "x"})),
     );
     let container = with(
         shell("one", GO_ON),
@@ -139,7 +142,7 @@ fn a_running_container_sees_an_update_but_not_by_a_sub_path() {
     let uid = node.wait_running("web")["metadata"]["uid"].clone();
     node.lay(
         "settings.json",
-        &config_map("settings", json!({"a": "new", "b": "more"})),
+        &config_map("settings", &json!({"a": "new", "b": "more"})),
     );
     wait_for("the update", || {
         (node.shell("web", "cat /v/a") == "new").then_some(())
@@ -162,11 +165,11 @@ fn an_agent_that_is_killed_while_it_updates_leaves_the_old_files_or_the_new() {
     let mut node = Node::started();
     let of = |number: usize| {
         let text = number.to_string().repeat(100_000);
-        config_map("settings", json!({"a": text, "b": text, "c": text, "d": text}))
+        config_map("settings", &json!({"a": text, "b": text, "c": text, "d": text}))
     };
     node.lay("settings.json", &of(1));
     let volumes = json!([{"name": "v", "configMap": {"name": "settings"}}]);
-    node.lay("web.json", &with_volumes("web", volumes, json!({})));
+    node.lay("web.json", &with_volumes("web", &volumes, json!({})));
     let uid = node.wait_running("web")["metadata"]["uid"]
         .as_str()
         .unwrap()
@@ -195,7 +198,7 @@ fn an_agent_that_is_killed_while_it_updates_leaves_the_old_files_or_the_new() {
 fn what_is_immutable_stays_and_that_is_told() {
     let mut node = Node::started();
     let fixed = |text: &str| {
-        let mut map: Value = serde_json::from_str(&config_map("settings", json!({"a": text}))).unwrap();
+        let mut map: Value = serde_json::from_str(&config_map("settings", &json!({"a": text}))).unwrap();
         map["immutable"] = json!(true);
         map.to_string()
     };
@@ -204,7 +207,7 @@ fn what_is_immutable_stays_and_that_is_told() {
         "web.json",
         &with_volumes(
             "web",
-            json!([{"name": "v", "configMap": {"name": "settings"}}]),
+            &json!([{"name": "v", "configMap": {"name": "settings"}}]),
             json!({}),
         ),
     );
@@ -224,7 +227,7 @@ fn they_are_listed_and_described_as_kubectl_does() {
     let node = Node::started();
     node.lay(
         "settings.json",
-        &config_map("settings", json!({"a": "one\ntwo", "b": "x"})),
+        &config_map("settings", &json!({"a": "one\ntwo", "b": "x"})),
     );
     wait_for("the list", || {
         let table = node.prints(&["get", "cm"]);

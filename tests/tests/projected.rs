@@ -21,11 +21,11 @@ fn lay_objects(node: &Node) {
     node.lay("secret.json", &secret.to_string());
 }
 
-fn container(mounts: Value, more: Value) -> Value {
+fn container(mounts: &Value, more: Value) -> Value {
     with(with(shell("one", GO_ON), json!({"volumeMounts": mounts})), more)
 }
 
-fn spec(volumes: Value, container: Value) -> Value {
+fn spec(volumes: &Value, container: &Value) -> Value {
     json!({"terminationGracePeriodSeconds": 0, "volumes": volumes, "containers": [container]})
 }
 
@@ -43,7 +43,7 @@ fn a_projected_volume_holds_all_its_sources_and_the_later_of_two_files_at_one_pa
     let mounts = json!([{"name": "v", "mountPath": "/v"}]);
     node.lay(
         "web.json",
-        &pod("web", spec(volumes, container(mounts, json!({})))),
+        &pod("web", spec(&volumes, &container(&mounts, json!({})))),
     );
     node.wait_running("web");
     let script = "cd /v; for f in a deep/b token name; do echo $f $(cat $f) $(stat -L -c %a $f); done; ls; stat -f -c %T .";
@@ -67,7 +67,7 @@ fn the_downward_api_writes_fields_and_amounts_into_files() {
     let mounts = json!([{"name": "v", "mountPath": "/v"}]);
     let volumes = json!([{"name": "v", "downwardAPI": {"defaultMode": 0o440, "items": items}}]);
     let mut object: Value =
-        serde_json::from_str(&pod("web", spec(volumes, container(mounts, more)))).unwrap();
+        serde_json::from_str(&pod("web", spec(&volumes, &container(&mounts, more)))).unwrap();
     object["metadata"]["labels"] = json!({"app": "web", "tier": "front"});
     object["metadata"]["annotations"] = json!({"note": "said \"so\""});
     node.lay("web.json", &object.to_string());
@@ -97,7 +97,7 @@ fn the_pods_group_reads_what_the_node_writes_and_writes_its_own_directories() {
         {"name": "disk", "mountPath": "/v/disk"},
         {"name": "memory", "mountPath": "/v/memory"},
     ]);
-    let mut spec = spec(volumes, container(mounts, json!({})));
+    let mut spec = spec(&volumes, &container(&mounts, json!({})));
     spec["securityContext"] = json!({"runAsUser": 1000, "runAsGroup": 3000, "fsGroup": 2000});
     node.lay("web.json", &pod("web", spec));
     node.wait_running("web");
@@ -120,7 +120,7 @@ fn an_image_is_a_volume_that_is_read_only_and_runs_nothing() {
     let volumes = json!([{"name": "v", "image": {"reference": BUSYBOX, "pullPolicy": "Never"}}]);
     node.lay(
         "web.json",
-        &pod("web", spec(volumes, container(mounts, json!({})))),
+        &pod("web", spec(&volumes, &container(&mounts, json!({})))),
     );
     node.wait_running("web");
     let script = "cmp /bin/busybox /v/bin/busybox && cmp /bin/busybox /part/busybox && echo same; \
@@ -137,7 +137,7 @@ fn a_container_waits_for_the_image_of_its_volume() {
         json!([{"name": "v", "image": {"reference": "example.com/absent:1", "pullPolicy": "Never"}}]);
     node.lay(
         "web.json",
-        &pod("web", spec(volumes, container(mounts, json!({})))),
+        &pod("web", spec(&volumes, &container(&mounts, json!({})))),
     );
     node.wait_pod("web", "ErrImageNeverPull", |pod| {
         let state = &pod["status"]["containerStatuses"][0]["state"]["waiting"];
@@ -157,10 +157,7 @@ fn a_sub_path_is_made_of_variables_and_never_leads_out() {
     let at = |expression: &str| json!([{"name": "v", "mountPath": "/part", "subPathExpr": expression}, {"name": "v", "mountPath": "/v"}]);
     node.lay(
         "web.json",
-        &pod(
-            "web",
-            spec(volumes.clone(), container(at("logs/$(POD)"), env.clone())),
-        ),
+        &pod("web", spec(&volumes, &container(&at("logs/$(POD)"), env.clone()))),
     );
     node.wait_running("web");
     assert_eq!(
@@ -173,10 +170,7 @@ fn a_sub_path_is_made_of_variables_and_never_leads_out() {
     ] {
         node.lay(
             &format!("{name}.json"),
-            &pod(
-                name,
-                spec(volumes.clone(), container(at(expression), env.clone())),
-            ),
+            &pod(name, spec(&volumes, &container(&at(expression), env.clone()))),
         );
         node.wait_pod(name, told, |pod| {
             let state = &pod["status"]["containerStatuses"][0]["state"]["waiting"];
@@ -214,7 +208,7 @@ fn read_only_with_all_beneath_holds_for_mounts_of_the_host() {
         let mounts = json!([{"name": "v", "mountPath": "/v", "readOnly": true, "recursiveReadOnly": mode}]);
         node.lay(
             &format!("{name}.json"),
-            &pod(name, spec(volumes.clone(), container(mounts, json!({})))),
+            &pod(name, spec(&volumes, &container(&mounts, json!({})))),
         );
         node.wait_running(name);
         let script = "touch /v/inner/new 2>/dev/null && echo written || echo refused; touch /v/new 2>/dev/null || echo refused";
@@ -239,7 +233,7 @@ fn paths_that_lead_out_of_a_volume_are_refused() {
         let mounts = json!([{"name": "v", "mountPath": "/v"}]);
         node.lay(
             &format!("{name}.json"),
-            &pod(name, spec(volumes, container(mounts, json!({})))),
+            &pod(name, spec(&volumes, &container(&mounts, json!({})))),
         );
         wait_for(&format!("the refusal of {path}"), || {
             let told = node.prints(&["describe", "node"]);

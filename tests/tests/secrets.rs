@@ -128,7 +128,12 @@ fn secrets_in_variables_are_in_no_file_that_others_may_read() {
         node.shell("web", "echo $KEY $token $user ${NONE-unset}"),
         format!("{HIDDEN} {HIDDEN} admin unset")
     );
-    for path in holding(&node, HIDDEN) {
+    let found = holding(&node, HIDDEN);
+    assert!(
+        !found.is_empty(),
+        "the OCI runtime is told of variables by a file"
+    );
+    for path in found {
         // What the OCI runtime is told of the container, which is in memory on a machine.
         assert!(path.starts_with(node.path("run/pinnace")), "{}", path.display());
         assert!(!is_open_to_everybody(&path), "{}", path.display());
