@@ -166,6 +166,17 @@ fn keys_of_objects_become_variables_and_texts_only() {
 }
 
 #[test]
+fn what_a_container_is_told_is_never_printed() {
+    let mut container = container(vec![variable(
+        "SECRET",
+        EnvValue::SecretKey(key("key", "TOKEN", false)),
+    )]);
+    container.args = vec!["--token=$(SECRET)".to_owned()];
+    let shown = format!("{:?}", told(&container).unwrap());
+    assert!(shown.contains("SECRET") && !shown.contains("hidden"), "{shown}");
+}
+
+#[test]
 fn what_is_missing_is_told_in_the_kubelets_words() {
     let of = |value: EnvValue| {
         told(&container(vec![variable("A", value)]))

@@ -169,6 +169,7 @@ impl<A: Adapters> PodWorker<A> {
         let Some(container) = pod.spec.container(name) else {
             return Ok(Done::Next);
         };
+        self.contents.failed_image = None;
         let image = match self.image(container, turn).await {
             Ok(image) => image?,
             Err(changed) => return Ok(changed.into()),

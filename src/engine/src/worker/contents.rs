@@ -45,6 +45,8 @@ pub(super) struct Contents {
     again_at: Option<BootMillis>,
     /// Why they could not be written, as it was told last.
     told: Option<String>,
+    /// The image of a volume that could not be had when a container was made last.
+    pub(super) failed_image: Option<String>,
 }
 
 impl Contents {
@@ -66,6 +68,7 @@ impl Contents {
             tries: 0,
             again_at: None,
             told: None,
+            failed_image: None,
         }
     }
 
@@ -214,7 +217,10 @@ impl<A: Adapters> PodWorker<A> {
             };
             match found {
                 Ok(layers) => _ = images.insert(volume.name.clone(), layers),
-                Err(error) => return Ok(Err(error)),
+                Err(error) => {
+                    self.contents.failed_image = Some(reference.clone());
+                    return Ok(Err(error));
+                }
             }
         }
         Ok(Ok(images))

@@ -243,7 +243,7 @@ impl<A: Adapters> PodWorker<A> {
     }
 
     fn report_container(&self, reason: FailureReason, container: &Container, message: &str) {
-        let image = &container.image;
+        let image = self.contents.failed_image.as_ref().unwrap_or(&container.image);
         match reason {
             FailureReason::ErrImageNeverPull => {
                 let text = format!("Container image {image:?} is not present with pull policy of Never");

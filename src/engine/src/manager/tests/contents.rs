@@ -172,6 +172,28 @@ async fn the_next_agent_brings_files_up_to_date_and_misses_nothing_before_all_so
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_image_of_a_volume_that_is_missing_is_told_by_its_own_name() {
+    let (machine, agent) = agent();
+    machine.fake.set_image("example.com/data:1", false);
+    let text = pod_with(
+        "web",
+        "a:1",
+        ", volumes: [{name: v, image: {reference: 'example.com/data:1'}}]",
+    );
+    let mount = "{name: c, volumeMounts: [{name: v, mountPath: /v}],";
+    agent.list(&[text.replace("{name: c,", mount)]).await;
+    let told = agent.events("web");
+    let failed = told.iter().find(|(reason, _)| reason == "Failed");
+    assert!(
+        failed.is_some_and(|(_, message)| message.contains("example.com/data:1")),
+        "{told:?}"
+    );
+    machine.fake.set_image("example.com/data:1", true);
+    pass(600).await;
+    assert_eq!(agent.running(), ["web"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_immutable_stays_as_it_was_until_the_object_goes() {
     let (machine, agent) = agent();
     let fixed = |text: &str| config_map("settings", text, "immutable: true\n");
