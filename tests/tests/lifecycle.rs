@@ -229,3 +229,17 @@ fn a_program_that_is_not_there_is_told_in_the_kubelets_words() {
     assert!(node.events().contains("Failed"), "{}", node.events());
     node.drain_and_find_nothing();
 }
+
+#[test]
+fn a_pod_past_its_deadline_has_failed() {
+    let mut node = node();
+    let spec = json!({"activeDeadlineSeconds": 1, "terminationGracePeriodSeconds": 1, "containers": [shell("one", GO_ON)]});
+    node.lay("late.json", &pod("late", spec));
+    let late = phase(&node, "late", "Failed");
+    assert_eq!(late["status"]["reason"], "DeadlineExceeded", "{late:#}");
+    assert_eq!(
+        late["status"]["message"],
+        "Pod was active on the node longer than the specified deadline"
+    );
+    node.drain_and_find_nothing();
+}

@@ -323,8 +323,59 @@ const SHOWN: &[Shown] = &[
         &["cidr", "except"],
         "tests/tests/network_policies.rs::addresses_outside_are_let_in_by_their_block_alone",
     ),
+    ("PodSpec", &["activeDeadlineSeconds"], DEADLINE),
+    (
+        "Container",
+        &["restartPolicy"],
+        "tests/tests/init_containers.rs::a_sidecar_starts_first_and_ends_last_and_keeps_no_pod_alive",
+    ),
+    (
+        "PodReadinessGate",
+        &["conditionType"],
+        "src/core/src/pod/model/sequence.rs::a_pod_with_a_gate_that_nobody_opens_is_not_ready_though_its_containers_are",
+    ),
+    (
+        "Probe",
+        &["failureThreshold", "successThreshold"],
+        "src/core/src/probe/tests.rs::a_verdict_changes_only_after_as_many_answers_in_a_row_as_its_threshold_says",
+    ),
+    (
+        "Probe",
+        &["initialDelaySeconds", "periodSeconds"],
+        "src/core/src/probe/tests.rs::the_first_question_waits_for_the_initial_delay_and_the_others_keep_their_period",
+    ),
+    (
+        "Probe",
+        &["timeoutSeconds"],
+        "tests/tests/probes.rs::a_probe_that_hangs_or_floods_fails_and_harms_nothing_else",
+    ),
+    (
+        "Probe",
+        &["terminationGracePeriodSeconds"],
+        "src/core/src/pod/model/sequence.rs::a_container_whose_liveness_fails_ends_within_its_probes_grace_and_starts_again",
+    ),
+    (
+        "ExecAction",
+        &["command"],
+        "tests/tests/probes.rs::readiness_follows_its_probe",
+    ),
+    ("HTTPGetAction", &["host", "path", "port", "scheme"], OVER_NETWORK),
+    ("HTTPHeader", &["name", "value"], OVER_NETWORK),
+    ("TCPSocketAction", &["host", "port"], OVER_NETWORK),
+    (
+        "GRPCAction",
+        &["port", "service"],
+        "src/pinnace/src/agent/checks/tests.rs::a_service_is_asked_for_its_health",
+    ),
+    (
+        "SleepAction",
+        &["seconds"],
+        "tests/tests/hooks.rs::a_pause_before_the_end_is_kept",
+    ),
 ];
 
+const DEADLINE: &str = "tests/tests/lifecycle.rs::a_pod_past_its_deadline_has_failed";
+const OVER_NETWORK: &str = "tests/tests/probes.rs::probes_over_the_network_reach_the_pod_from_its_node";
 const KINDS: &str = "src/api/src/support/shown.rs::a_kind_is_read_in_its_own_version_only";
 const CONFIG_MAP: &str = "src/api/src/convert/tests/objects.rs::a_config_map_holds_texts_and_bytes";
 const SECRET: &str = "src/api/src/convert/tests/objects.rs::a_secrets_texts_take_the_place_of_its_bytes";

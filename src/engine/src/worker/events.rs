@@ -103,6 +103,11 @@ impl<A: Adapters> PodWorker<A> {
         self.warning("Evicted", message);
     }
 
+    /// The pod has run for longer than it may.
+    pub(super) fn tell_past_deadline(&self, reason: &str, message: &str) {
+        self.normal(reason, message.to_owned());
+    }
+
     /// The instance is to end, and its hook or its signal comes next: told once.
     pub(super) fn tell_stopping(&mut self, name: &ContainerName, attempt: u32) {
         let of_probe = self.record.progress.terminating.is_none();

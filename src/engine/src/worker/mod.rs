@@ -225,7 +225,8 @@ impl<A: Adapters> PodWorker<A> {
         let mut plan = pod::plan(desired, observed, &self.record, &policy, now);
         let measure_at = self.limits.wake_at(desired, &self.record);
         let contents_at = self.contents.wake_at();
-        let wakes = [plan.wake_at, again_at, measure_at, contents_at];
+        let deadline_at = self.deadline_at(desired, now);
+        let wakes = [plan.wake_at, again_at, measure_at, contents_at, deadline_at];
         plan.wake_at = wakes.into_iter().flatten().min();
         plan
     }

@@ -265,12 +265,7 @@ impl NodeFace for AgentFace {
     async fn exec(&self, request: ExecRequest) -> FaceResult<ExecAnswer> {
         let view = self.running_pod(&request.namespace, &request.pod)?;
         let container = match &request.container {
-            Some(name) => view
-                .pod
-                .spec
-                .containers
-                .iter()
-                .find(|container| container.name == *name),
+            Some(name) => view.pod.spec.container(name),
             None => view.pod.spec.containers.first(),
         };
         let container = container.ok_or_else(|| FaceError::BadRequest {

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use pinnace_runtime::images::{ImageError, ImageStore, ImportProgress};
 use pinnace_server::{Client, ClientError};
 use pinnace_sys::Layout;
-use serde_json::Value;
 
 use super::get::items;
 use super::row::{age, text};
@@ -154,8 +153,11 @@ async fn used_images(client: &Client) -> Result<Vec<(String, String)>, ImageComm
             text(&pod, "/metadata/namespace"),
             text(&pod, "/metadata/name")
         );
-        let statuses = pod.pointer("/status/containerStatuses").and_then(Value::as_array);
-        for status in statuses.into_iter().flatten() {
+        let statuses = ["/status/initContainerStatuses", "/status/containerStatuses"];
+        let statuses = statuses
+            .into_iter()
+            .filter_map(|path| pod.pointer(path)?.as_array());
+        for status in statuses.flatten() {
             used.push((name.clone(), text(status, "/imageID")));
         }
     }

@@ -1,7 +1,16 @@
 //! Questions to servers on loopback: those that answer, those that hang, flood, lead away or are not there.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http_body_util::BodyExt;
+use hyper::body::{Body, Bytes, Frame, Incoming};
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper::{HeaderMap, Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use pinnace_api::{ContainerName, PodUid};
 use pinnace_core::ports::{CheckAction, CheckOutcome, CheckTarget, CheckedBy};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -151,4 +160,61 @@ async fn the_status_of_an_answer_to_a_hook_does_not_matter() {
     let tls = connect::unchecked_tls().unwrap();
     let outcome = network(&tls, &target(CheckedBy::Hook), &get(port, "/"), None).await;
     assert_eq!(outcome, CheckOutcome::Success);
+}
+
+/// A body of one message and a trailer.
+struct Message(std::collections::VecDeque<Frame<Bytes>>);
+
+impl Body for Message {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.pop_front().map(Ok))
+    }
+}
+
+/// Serves `db`, does not serve any other service, and does not know `none`.
+async fn health(request: Request<Incoming>) -> Result<Response<Message>, Infallible> {
+    assert_eq!(request.uri().path(), "/grpc.health.v1.Health/Check");
+    let asked = request.into_body().collect().await.unwrap().to_bytes();
+    let (status, code) = match &asked[5..] {
+        b"\x0a\x02db" => (1, "0"),
+        b"\x0a\x04none" => (0, "12"),
+        _ => (2, "0"),
+    };
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", code.parse().unwrap());
+    let data = Frame::data(Bytes::from(vec![0, 0, 0, 0, 2, 8, status]));
+    Ok(Response::new(Message([data, Frame::trailers(trailers)].into())))
+}
+
+#[tokio::test]
+async fn a_service_is_asked_for_its_health() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let served = http2::Builder::new(TokioExecutor::new());
+            tokio::spawn(served.serve_connection(TokioIo::new(stream), service_fn(health)));
+        }
+    });
+    let of = |service: &str| CheckAction::Grpc {
+        host: "127.0.0.1".to_owned(),
+        port,
+        service: service.to_owned(),
+    };
+    assert_eq!(ask(&of("db")).await, CheckOutcome::Success);
+    assert_eq!(
+        ask(&of("other")).await,
+        CheckOutcome::Failure("service unhealthy (responded with \"NOT_SERVING\")".to_owned())
+    );
+    let none = ask(&of("none")).await;
+    assert!(
+        matches!(&none, CheckOutcome::Failure(why) if why.contains("does not implement")),
+        "{none:?}"
+    );
 }
