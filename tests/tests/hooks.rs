@@ -13,7 +13,7 @@ use pinnace_tests::manifest::{GO_ON, pod, shell, with};
 use pinnace_tests::{Node, wait_for};
 use serde_json::{Value, json};
 
-fn hooked(node: &Node, script: &str, lifecycle: Value) -> Value {
+fn hooked(node: &Node, script: &str, lifecycle: &Value) -> Value {
     let fields = json!({
         "lifecycle": lifecycle,
         "volumeMounts": [{"name": "all", "mountPath": "/all"}],
@@ -37,7 +37,7 @@ fn a_container_runs_once_its_hook_is_done_and_is_told_to_end_after_the_other() {
         "postStart": exec("while [ ! -e /all/go ]; do sleep 0.05; done; echo post >> /all/order"),
         "preStop": exec("sleep 0.2; echo pre >> /all/order"),
     });
-    let spec = hooked(&node, main, lifecycle);
+    let spec = hooked(&node, main, &lifecycle);
     node.lay("web.json", &pod("web", spec));
     let order = || std::fs::read_to_string(node.path("all/order")).unwrap_or_default();
     wait_for("the container's beginning", || {
@@ -57,7 +57,7 @@ fn a_container_runs_once_its_hook_is_done_and_is_told_to_end_after_the_other() {
 #[test]
 fn a_failed_hook_after_the_start_ends_the_container_and_one_before_the_end_does_not_hold_it_up() {
     let mut node = Node::started();
-    let spec = hooked(&node, GO_ON, json!({"postStart": exec("echo secret; exit 4")}));
+    let spec = hooked(&node, GO_ON, &json!({"postStart": exec("echo secret; exit 4")}));
     node.lay("web.json", &pod("web", spec));
     node.wait_pod("web", "its restart", |pod| {
         let count = pod["status"]["containerStatuses"][0]["restartCount"].as_u64();
@@ -71,7 +71,7 @@ fn a_failed_hook_after_the_start_ends_the_container_and_one_before_the_end_does_
     assert!(!events.contains("secret"), "{events}");
     node.take_away("web.json");
     node.wait_gone("web");
-    let spec = hooked(&node, GO_ON, json!({"preStop": exec("exit 1")}));
+    let spec = hooked(&node, GO_ON, &json!({"preStop": exec("exit 1")}));
     node.lay("web.json", &pod("web", spec));
     node.wait_running("web");
     node.take_away("web.json");
@@ -83,7 +83,7 @@ fn a_failed_hook_after_the_start_ends_the_container_and_one_before_the_end_does_
 #[test]
 fn a_pause_before_the_end_is_kept() {
     let mut node = Node::started();
-    let spec = hooked(&node, GO_ON, json!({"preStop": {"sleep": {"seconds": 2}}}));
+    let spec = hooked(&node, GO_ON, &json!({"preStop": {"sleep": {"seconds": 2}}}));
     node.lay("web.json", &pod("web", spec));
     node.wait_running("web");
     let begun = Instant::now();
