@@ -37,6 +37,10 @@ pub struct RuntimeConfig {
     pub oci_runtimes: Vec<String>,
     /// What pods are told of names.
     pub naming: Naming,
+    /// Containers that say nothing of seccomp get the default profile.
+    pub seccomp_default: bool,
+    /// The folder of the node's own seccomp profiles; `seccomp` in the node's state where absent.
+    pub seccomp_profiles: Option<PathBuf>,
 }
 
 impl RuntimeConfig {
@@ -49,6 +53,8 @@ impl RuntimeConfig {
             shim,
             oci_runtimes,
             naming: Naming::default(),
+            seccomp_default: true,
+            seccomp_profiles: None,
         }
     }
 

@@ -10,7 +10,9 @@ use pinnace_core::ports::{PortError, Retry};
 use pinnace_sys::SysError;
 
 use crate::launch::LaunchError;
+use crate::sandbox::SysctlError;
 use crate::spec::SpecError;
+use crate::spec::non_root::NonRootError;
 use crate::task::CallError;
 
 /// A failed step; the operation and object of the whole are the [`PortError`]'s.
@@ -28,6 +30,12 @@ pub enum RuntimeError {
     /// The container's specification.
     #[error(transparent)]
     Spec(#[from] SpecError),
+    /// The container would run as root, and may not.
+    #[error(transparent)]
+    NonRoot(#[from] NonRootError),
+    /// A kernel parameter of the pod.
+    #[error(transparent)]
+    Sysctl(#[from] SysctlError),
     /// The pod's full name, where it is to be its host name.
     #[error(transparent)]
     Name(#[from] NameTooLong),
@@ -80,6 +88,13 @@ pub enum RuntimeError {
     Several(Vec<RuntimeError>),
 }
 
+impl RuntimeError {
+    /// What is asked of the container cannot be had of its pod and image (`CreateContainerConfigError`).
+    fn is_of_configuration(&self) -> bool {
+        matches!(self, RuntimeError::NonRoot(_))
+    }
+}
+
 fn several(errors: &[RuntimeError]) -> String {
     errors
         .iter()
@@ -99,6 +114,16 @@ impl Doing {
     /// The error of an operation of this kind on `object`.
     pub fn failed(self, object: impl Into<String>, error: impl Into<RuntimeError>) -> PortError {
         let error = error.into();
+        if error.is_of_configuration() {
+            // The kubelet tells these as they are, without what was tried.
+            return PortError {
+                operation: "",
+                object: String::new(),
+                reason: FailureReason::CreateContainerConfigError,
+                retry: Retry::AfterChange,
+                source: Box::new(error),
+            };
+        }
         let (reason, retry) = match &error {
             RuntimeError::Spec(_) | RuntimeError::NotShared { .. } | RuntimeError::NoContainer(_) => {
                 (FailureReason::CreateContainerError, Retry::AfterChange)

@@ -12,6 +12,7 @@ use pinnace_sys::file;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::container::MessageRule;
 use crate::error::{RuntimeError, chain};
 use crate::task::ShimAddress;
 
@@ -72,6 +73,9 @@ pub struct ContainerRecord {
     pub tty: bool,
     /// When its bundle was begun.
     pub created_at: WallMillis,
+    /// How what it says of its end is found; records of older agents leave it out.
+    #[serde(default)]
+    pub message: MessageRule,
     /// What of its wishes could not be met, for a warning.
     pub cannot_set: Vec<String>,
 }

@@ -7,6 +7,7 @@
 //! kubelet asks (`os.name`); they come after the scheduler's.
 //!
 //! A pod with scheduling gates is asked nothing: it waits until its manifest has none ([`Verdict::Gated`]).
+//! What the node's own rules of security forbid ([`security`]) is refused whoever placed the pod.
 //!
 //! The words are Kubernetes'; what they leave out (which taint, who holds the port, how much is missing) is in
 //! `details`, for events and `describe`. See `docs/admission.md`.
@@ -16,6 +17,7 @@ mod evict;
 pub(crate) mod filter;
 mod ports;
 mod refuse;
+pub mod security;
 #[cfg(test)]
 mod tests;
 
@@ -104,6 +106,14 @@ impl Verdict {
     }
 }
 
+impl Verdict {
+    /// A rule of this node keeps the pod out, and a change of the rule lets it in. On a cluster there would be
+    /// no such pod: its API server would have refused it.
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Verdict::Refused { reason, .. } if *reason == security::FORBIDDEN)
+    }
+}
+
 /// Whether `pod` may run on `node` beside `running`, in which it must not be itself.
 pub fn admit(pod: &Pod, node: &Node, running: &[Accounted]) -> Verdict {
     let bound_here = pod.spec.node_name.as_ref() == Some(&node.name);
@@ -113,7 +123,8 @@ pub fn admit(pod: &Pod, node: &Node, running: &[Accounted]) -> Verdict {
     if !bound_here && let Some((message, details)) = filter::unschedulable(&pod.spec, node, running) {
         return Verdict::Unschedulable { message, details };
     }
-    let refusal = refuse::by_system(pod).or_else(|| {
+    let ruled_out = refuse::by_system(pod).or_else(|| node.rules.refusal(pod));
+    let refusal = ruled_out.or_else(|| {
         bound_here
             .then(|| refuse::by_node(&pod.spec, node, running))
             .flatten()
@@ -121,9 +132,9 @@ pub fn admit(pod: &Pod, node: &Node, running: &[Accounted]) -> Verdict {
     if let Some(refusal) = refusal {
         return refusal;
     }
-    Verdict::Admitted {
-        notes: notes(&pod.spec, node),
-    }
+    let mut notes = notes(&pod.spec, node);
+    notes.extend(node.rules.notes(pod));
+    Verdict::Admitted { notes }
 }
 
 fn notes(spec: &PodSpec, node: &Node) -> Vec<String> {

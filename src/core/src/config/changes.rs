@@ -58,6 +58,11 @@ impl NodeConfig {
             cni_bin_dir,
             host_ports_on_loopback,
             pods_may_reach_agent,
+            seccomp_default,
+            seccomp_profile_root,
+            allowed_unsafe_sysctls,
+            pod_security,
+            allowed_host_paths,
         } = old;
         let live = [
             ("nodeLabels", *node_labels != new.node_labels),
@@ -87,6 +92,12 @@ impl NodeConfig {
                 "crashLoopBackOff",
                 *crash_loop_back_off != new.crash_loop_back_off,
             ),
+            (
+                "allowedUnsafeSysctls",
+                *allowed_unsafe_sysctls != new.allowed_unsafe_sysctls,
+            ),
+            ("podSecurity", *pod_security != new.pod_security),
+            ("allowedHostPaths", *allowed_host_paths != new.allowed_host_paths),
         ];
         let needs_restart = [
             ("nodeName", *node_name != new.node_name),
@@ -127,6 +138,11 @@ impl NodeConfig {
             (
                 "podsMayReachAgent",
                 *pods_may_reach_agent != new.pods_may_reach_agent,
+            ),
+            ("seccompDefault", *seccomp_default != new.seccomp_default),
+            (
+                "seccompProfileRoot",
+                *seccomp_profile_root != new.seccomp_profile_root,
             ),
         ];
         let differing = |settings: &[(&'static str, bool)]| {

@@ -10,6 +10,7 @@ mod duration;
 mod network;
 mod problems;
 mod reserved;
+mod security;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ pub use duration::{ConfigDuration, DurationError};
 pub use network::{Cidrs, NetworkPlan, NetworkTextError, PodNetwork, PortRange};
 pub use problems::FieldProblem;
 pub use reserved::{LogSize, Reserved};
+pub use security::{AllowedHostPath, PodSecurityConfig, PodSecurityExemptions};
 
 /// `apiVersion` of a configuration file, where it gives one.
 pub const API_VERSION: &str = "pinnace/v1";
@@ -119,6 +121,18 @@ pub struct NodeConfig {
     pub host_ports_on_loopback: bool,
     /// Pods reach the agent's own ports; false by default.
     pub pods_may_reach_agent: bool,
+    /// Containers that say nothing of seccomp get the default profile; true by default.
+    pub seccomp_default: bool,
+    /// Where seccomp profiles of the node's own lie; `seccomp` in the node's state where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seccomp_profile_root: Option<String>,
+    /// Kernel parameters beside the safe ones that pods may set: names, or beginnings of names and `*`.
+    pub allowed_unsafe_sysctls: Vec<String>,
+    /// Which Pod Security Standard holds.
+    pub pod_security: PodSecurityConfig,
+    /// Directories of the host that pods may mount; all where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed_host_paths: Option<Vec<AllowedHostPath>>,
 }
 
 /// `crashLoopBackOff`.
@@ -175,6 +189,11 @@ impl Default for NodeConfig {
             cni_bin_dir: vec!["/opt/cni/bin".to_owned(), "/usr/lib/cni".to_owned()],
             host_ports_on_loopback: false,
             pods_may_reach_agent: false,
+            seccomp_default: true,
+            seccomp_profile_root: None,
+            allowed_unsafe_sysctls: Vec::new(),
+            pod_security: PodSecurityConfig::default(),
+            allowed_host_paths: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a configuration of the right types may still have wrong.
 
 mod network;
+mod security;
 
 use pinnace_api::LabelName;
 use pinnace_api::pod::TaintEffect;
@@ -40,6 +41,7 @@ impl NodeConfig {
         self.check_sources(&mut found);
         self.check_programs(&mut found);
         network::check(self, &mut found);
+        security::check(self, &mut found);
         found.0
     }
 

@@ -17,6 +17,7 @@ use pinnace_api::ident::IdentError;
 use pinnace_api::pod::Protocol;
 use pinnace_api::{Bytes, LabelName, MilliCpu, Namespace, NodeName, ObjectKey, ObjectName};
 
+use crate::admission::security::Rules;
 use crate::config::{NodeConfig, PodNetwork, Reserved};
 
 pub use record::{DrainUnderWay, EvictedPod, NodeRecord, TaintSince};
@@ -93,6 +94,8 @@ pub struct Node {
     pub own_ports: Vec<OwnPort>,
     /// Host ports of pods with a network of their own are forwarded to them.
     pub forwards_host_ports: bool,
+    /// What security forbids here.
+    pub rules: Rules,
     /// What the host shows of itself.
     pub facts: HostFacts,
 }
@@ -124,6 +127,7 @@ impl Node {
             allocatable: NodeResources::default(),
             own_ports: Vec::new(),
             forwards_host_ports: config.pod_network != PodNetwork::None,
+            rules: Rules::default(),
             facts,
         };
         node.apply(config);
@@ -141,8 +145,9 @@ impl Node {
         })
     }
 
-    /// Takes over what a reload may change: labels, taints, reservations, number of pods.
+    /// Takes over what a reload may change: labels, taints, reservations, number of pods, rules of security.
     pub fn apply(&mut self, config: &NodeConfig) {
+        self.rules.apply(config);
         self.labels = labels(&self.name, &self.facts, &config.node_labels);
         self.taints.clone_from(&config.register_with_taints);
         self.capacity = capacity(config, &self.facts);

@@ -60,7 +60,7 @@ impl<A: Adapters> Manager<A> {
     pub(super) fn admit(&mut self, name: PodName, wanted: Wanted, account: &mut Account) {
         let before = self.waiting.get(&name);
         let same = before.filter(|waiting| waiting.pod.document == wanted.pod.document);
-        if same.is_some_and(WaitingPod::is_refused) {
+        if same.is_some_and(|waiting| waiting.is_refused() && !waiting.verdict.is_forbidden()) {
             return;
         }
         let running = account.get(self);

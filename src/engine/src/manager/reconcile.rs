@@ -7,7 +7,7 @@ use pinnace_api::ObjectKey;
 use pinnace_core::pod::Origin;
 
 use super::admit::{Account, Wanted, key_of, name_of};
-use super::{Manager, PodName};
+use super::{Manager, PodName, services};
 use crate::adapters::Adapters;
 use crate::source::{Item, SourceId};
 
@@ -39,6 +39,7 @@ impl<A: Adapters> Manager<A> {
             self.complete = true;
             self.clear_orphans();
         }
+        self.node.rules.namespaces = services::namespaces(&self.catalog);
         let wishes = self.wishes();
         if self.draining.is_some() {
             self.carry_on_draining();

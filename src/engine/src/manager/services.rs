@@ -22,7 +22,7 @@ use tokio::sync::watch;
 
 use super::Manager;
 use crate::adapters::Adapters;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Chosen};
 use crate::network::{NetworkObjects, NetworkParts, Published};
 use crate::source::{Item, SourceId};
 
@@ -194,10 +194,18 @@ impl<A: Adapters> Manager<A> {
     }
 }
 
+/// Labels of the namespaces that have an object.
+pub(super) fn namespaces(catalog: &Catalog) -> NamespaceLabels {
+    let labels = |chosen: &Chosen| match &chosen.placed.item {
+        Item::Namespace(namespace) => Some((namespace.name.clone(), namespace.labels())),
+        _ => None,
+    };
+    catalog.objects().values().filter_map(labels).collect()
+}
+
 /// The catalog's objects about the network; nothing is given to them yet.
 fn gather(catalog: &Catalog) -> NetworkObjects {
     let mut objects = NetworkObjects::default();
-    let mut namespaces = NamespaceLabels::new();
     for chosen in catalog.objects().values() {
         match &chosen.placed.item {
             Item::Service(service) => {
@@ -210,11 +218,9 @@ fn gather(catalog: &Catalog) -> NetworkObjects {
                 objects.policy_places.insert(name, place);
                 objects.policies.push(Arc::clone(policy));
             }
-            Item::Namespace(namespace) => {
-                namespaces.insert(namespace.name.clone(), namespace.labels());
-            }
             Item::Pod(_)
             | Item::DaemonSet(_)
+            | Item::Namespace(_)
             | Item::ConfigMap(_)
             | Item::Secret(_)
             | Item::Claim(_)
@@ -222,7 +228,7 @@ fn gather(catalog: &Catalog) -> NetworkObjects {
             | Item::Noted(_) => {}
         }
     }
-    objects.namespaces = namespaces;
+    objects.namespaces = namespaces(catalog);
     objects
 }
 

@@ -59,6 +59,8 @@ impl NodeAdapters {
         runtime.naming.resolv_conf.clone_from(&config.resolv_conf);
         runtime.naming.dns.domain.clone_from(&config.cluster_domain);
         runtime.naming.dns.servers = network.dns_addresses().to_vec();
+        runtime.seccomp_default = config.seccomp_default;
+        runtime.seccomp_profiles = config.seccomp_profile_root.as_ref().map(PathBuf::from);
         let build = BuildInfo {
             version: env!("CARGO_PKG_VERSION"),
             revision: option_env!("PINNACE_REVISION").unwrap_or(""),

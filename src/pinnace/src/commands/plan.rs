@@ -9,6 +9,7 @@ use pinnace_api::{Document, ObjectKey, Pod, PodUid, Severity};
 use pinnace_core::admission::{self, Accounted, Verdict};
 use pinnace_core::config::NodeConfig;
 use pinnace_core::controllers::daemonset::{self, FailedBackoff};
+use pinnace_core::network::NamespaceLabels;
 use pinnace_core::node::{HostFacts, Node};
 use pinnace_core::time::BootMillis;
 use pinnace_engine::source::{Item, Placed};
@@ -69,6 +70,7 @@ pub async fn run(
         good &= problem.severity != Severity::Error;
         writeln!(out, "{}", validate::told(problem))?;
     }
+    node.rules.namespaces = namespaces(&listing.objects);
     let mut wanted = BTreeSet::new();
     let mut steps = Vec::new();
     for placed in &listing.objects {
@@ -155,6 +157,14 @@ fn step(placed: &Placed, node: &Node, present: &Present) -> Option<Step> {
             })
         }
     }
+}
+
+fn namespaces(objects: &[Placed]) -> NamespaceLabels {
+    let labels = |placed: &Placed| match &placed.item {
+        Item::Namespace(namespace) => Some((namespace.name.clone(), namespace.labels())),
+        _ => None,
+    };
+    objects.iter().filter_map(labels).collect()
 }
 
 fn account(pod: &Pod, running: &mut Vec<Accounted>) {

@@ -14,13 +14,13 @@ use pinnace_sys::mount::{self, Overlay};
 use pinnace_sys::namespace::NamespaceKind;
 use pinnace_sys::{Layout, SysError, clock, file};
 
-use super::{shared, user};
+use super::message::MessageRule;
+use super::{security, shared, user};
 use crate::error::RuntimeError;
 use crate::paths::{PodPaths, log_directory, log_file, log_link, pod_cgroup};
 use crate::records::{self, ContainerRecord};
 use crate::rootfs::ImageRoot;
-use crate::spec::user::Asked;
-use crate::spec::{self, Host, Input, Namespaces, PodFiles, SpecError};
+use crate::spec::{self, Host, Input, Namespaces, PodFiles, SpecError, non_root};
 use pinnace_core::pod::container_id;
 
 /// Where an instance's files lie.
@@ -86,6 +86,7 @@ pub fn prepare(
         .container(&request.name)
         .ok_or_else(|| RuntimeError::NoContainer(request.name.clone()))?;
     shared::check(&request.mounts)?;
+    non_root::check(&pod.pod, &pod.uid, container, &image.defaults.user)?;
     let bundle = Bundle::new(&paths, &request.name, request.attempt);
     file::create_dir_all(&bundle.path, 0o711)?;
     let mut record = record(layout, pod, request, image, container);
@@ -137,6 +138,7 @@ fn record(
         stop_signal: image.stop_signal,
         tty: container.tty,
         created_at: WallMillis(clock::wall_millis()),
+        message: MessageRule::of(container, &pod.pod.spec),
         cannot_set: Vec::new(),
     }
 }
@@ -203,16 +205,7 @@ fn specify(
 ) -> Result<spec::Built, RuntimeError> {
     let paths = PodPaths::new(layout, &pod.uid);
     let of_pod = &pod.pod.spec;
-    let asked = Asked {
-        run_as_user: container.security.run_as_user.or(of_pod.security.run_as_user),
-        run_as_group: container.security.run_as_group.or(of_pod.security.run_as_group),
-        supplemental_groups: {
-            let of_volumes = of_pod.security.fs_group.into_iter();
-            of_volumes
-                .chain(of_pod.security.supplemental_groups.iter().copied())
-                .collect()
-        },
-    };
+    let asked = security::asked(&of_pod.security, &container.security);
     let (passwd, group) = user::files(&bundle.rootfs())?;
     let user = spec::user::resolve(&asked, &image.defaults.user, &passwd, &group).map_err(SpecError::from)?;
     let hostname = match of_pod.host_network {
@@ -229,6 +222,7 @@ fn specify(
             paths.text("shm")
         },
         termination_log: bundle.termination_log().to_string_lossy().into_owned(),
+        termination_target: container.termination_message.path.clone(),
     };
     let pinned = |kind: NamespaceKind, own: bool| own.then(|| paths.text(kind.file_name()));
     let namespaces = Namespaces {
@@ -256,6 +250,7 @@ fn specify(
         oom_score_adj: request.oom_score_adj,
         hostname: &hostname,
         annotations: annotations(pod, Some(request)),
+        seccomp: security::filter(host, &of_pod.security, &container.security)?,
         devices,
     };
     Ok(spec::build(host, input)?)

@@ -7,8 +7,10 @@ use pinnace_core::time::WallMillis;
 use pinnace_shim::protocol::Timestamp;
 use pinnace_sys::clock;
 
-/// Of a termination message, this much is kept, as by the kubelet.
-const MAX_TERMINATION_MESSAGE: u64 = 4096;
+use super::Bundle;
+use super::message::MessageRule;
+use crate::records::ContainerRecord;
+
 /// Exit code of what could not be started, as container daemons report it.
 const START_ERROR_CODE: i32 = 128;
 
@@ -25,8 +27,8 @@ pub struct EndOf {
     pub started_at: Option<WallMillis>,
 }
 
-/// The exit, with what the container left in its termination log.
-pub fn exit_of(end: EndOf, termination_log: &Path) -> Exit {
+/// The exit, with what the container says of it; without a record, its file alone is asked.
+pub fn exit_of(end: EndOf, bundle: &Bundle, record: Option<&ContainerRecord>) -> Exit {
     let reason = match (end.out_of_memory, end.exit_status) {
         (true, _) => "OOMKilled",
         (false, 0) => "Completed",
@@ -36,10 +38,13 @@ pub fn exit_of(end: EndOf, termination_log: &Path) -> Exit {
         .exited_at
         .map(|at| at.unix_millis())
         .and_then(|millis| u64::try_from(millis).ok());
+    let code = i32::try_from(end.exit_status).unwrap_or(255);
+    let rule = record.map_or(MessageRule::default(), |record| record.message);
+    let log = record.map_or(Path::new(""), |record| &record.log);
     Exit {
-        code: i32::try_from(end.exit_status).unwrap_or(255),
+        code,
         reason: reason.to_owned(),
-        message: termination_message(termination_log),
+        message: rule.read(code, &bundle.termination_log(), log),
         started_at: end.started_at,
         // A shim that does not know says so by the epoch.
         finished_at: WallMillis(
@@ -60,20 +65,6 @@ pub fn start_error(message: String) -> Exit {
     }
 }
 
-fn termination_message(path: &Path) -> String {
-    use std::io::{Read, Seek, SeekFrom};
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(path).and_then(|mut file| {
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(MAX_TERMINATION_MESSAGE)))?;
-        file.take(MAX_TERMINATION_MESSAGE).read_to_end(&mut bytes)
-    });
-    match read {
-        Ok(_) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(_) => String::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,9 +82,16 @@ mod tests {
         }
     }
 
+    fn bundle(path: &Path) -> Bundle {
+        Bundle {
+            path: path.to_owned(),
+            writable: path.to_owned(),
+        }
+    }
+
     #[test]
     fn reasons_are_kubernetes_own() {
-        let reason = |status, oom| exit_of(end(status, oom), Path::new("/nowhere")).reason;
+        let reason = |status, oom| exit_of(end(status, oom), &bundle(Path::new("/nowhere")), None).reason;
         assert_eq!(reason(0, false), "Completed");
         assert_eq!(reason(3, false), "Error");
         assert_eq!(reason(137, true), "OOMKilled");
@@ -101,9 +99,10 @@ mod tests {
 
     #[test]
     fn instants_and_the_end_of_a_long_message_are_kept() {
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), format!("{}end", "x".repeat(5000))).expect("written");
-        let exit = exit_of(end(1, false), file.path());
+        let folder = tempfile::tempdir().expect("a folder");
+        let bundle = bundle(folder.path());
+        std::fs::write(bundle.termination_log(), format!("{}end", "x".repeat(5000))).expect("written");
+        let exit = exit_of(end(1, false), &bundle, None);
         assert_eq!(exit.finished_at, WallMillis(5007));
         assert_eq!(exit.message.len(), 4096);
         assert!(exit.message.ends_with("end"));

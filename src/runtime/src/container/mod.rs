@@ -4,10 +4,13 @@
 
 mod bundle;
 mod exit;
+mod message;
 mod remove;
+mod security;
 mod shared;
 mod user;
 
 pub use bundle::{Bundle, Prepared, annotations, prepare};
 pub use exit::{EndOf, exit_of, start_error};
+pub use message::MessageRule;
 pub use remove::remove;

@@ -139,7 +139,10 @@ fn specification(root: &Path, layout: &Layout, name: &str, with_seccomp: bool) -
             masked_paths: Vec::new(),
             readonly_paths: Vec::new(),
             rootfs_propagation: None,
-            seccomp: seccomp::profile(std::env::consts::ARCH, &[]).filter(|_| with_seccomp),
+            seccomp: match with_seccomp {
+                true => seccomp::Filter::Default.resolve(std::env::consts::ARCH, &[]),
+                false => None,
+            },
         },
     }
 }

@@ -24,14 +24,14 @@ pub use disk::ContainerDisk;
 pub use exec::{Exec, ExecRequest};
 pub use listing::RunningContainer;
 
-use crate::config::{Naming, RuntimeConfig};
+use crate::config::RuntimeConfig;
 use crate::error::RuntimeError;
 use crate::events::{EventServer, ListenError};
 use crate::launch::{self, Shim};
 use crate::oci::{self, NoRuntime, OciRuntime};
 use crate::paths::PodPaths;
 use crate::rootfs::ImageRoots;
-use crate::spec::Host;
+use crate::spec::{Host, SeccompHost};
 
 /// CPUs whose throttling counters are looked for.
 const MAX_CPUS: usize = 8192;
@@ -102,7 +102,7 @@ impl<I: ImageRoots> Runtime<I> {
         let (candidates, of_trial) = (config.oci_runtimes.clone(), layout.clone());
         let oci = tokio::task::spawn_blocking(move || oci::choose(&candidates, &of_trial)).await??;
         let cgroups = Cgroups::detect()?;
-        let host = host(&cgroups, &oci, &config.naming)?;
+        let host = host(&cgroups, &oci, &config, &layout)?;
         let namespace = if tag.is_empty() {
             "k8s.io".to_owned()
         } else {
@@ -174,7 +174,12 @@ impl<I> Inner<I> {
     }
 }
 
-fn host(cgroups: &Cgroups, oci: &OciRuntime, naming: &Naming) -> Result<Host, SysError> {
+fn host(
+    cgroups: &Cgroups,
+    oci: &OciRuntime,
+    config: &RuntimeConfig,
+    layout: &Layout,
+) -> Result<Host, SysError> {
     let own = process::capabilities()?;
     let score = file::read_text("/proc/self/oom_score_adj".as_ref(), 64)?;
     let unified_cgroups = cgroups.version() == CgroupVersion::V2;
@@ -187,7 +192,14 @@ fn host(cgroups: &Cgroups, oci: &OciRuntime, naming: &Naming) -> Result<Host, Sy
         unified_cgroups,
         swap_accounting: swap_accounting(cgroups),
         group_oom_kill: unified_cgroups && has_memory_controller(cgroups),
-        seccomp: oci.seccomp,
+        seccomp: SeccompHost {
+            works: oci.seccomp,
+            by_default: config.seccomp_default,
+            folder: match &config.seccomp_profiles {
+                Some(folder) => folder.clone(),
+                None => layout.state().join("seccomp"),
+            },
+        },
         masked_paths: (0..MAX_CPUS)
             .take_while(|cpu| std::fs::exists(format!("/sys/devices/system/cpu/cpu{cpu}")).unwrap_or(false))
             .map(throttle)
@@ -195,7 +207,7 @@ fn host(cgroups: &Cgroups, oci: &OciRuntime, naming: &Naming) -> Result<Host, Sy
             .collect(),
         architecture: std::env::consts::ARCH,
         hostname: hostname.to_string_lossy().into_owned(),
-        domain: naming.dns.domain.clone(),
+        domain: config.naming.dns.domain.clone(),
     })
 }
 

@@ -150,7 +150,7 @@ impl<I> Inner<I> {
                     out_of_memory: self.out_of_memory(instance.record.as_ref()),
                     started_at: instance.started.map(|started| started.at),
                 };
-                let exit = exit_of(end, &instance.bundle.termination_log());
+                let exit = exit_of(end, &instance.bundle, instance.record.as_ref());
                 // A full file system must not keep the pod from being seen, and ended: the shim still knows.
                 if let Err(error) = records::write(&instance.bundle.exit(), &exit) {
                     tracing::warn!(error = %chain(&error), "an exit is not recorded");

@@ -78,7 +78,7 @@ impl<I: Send + Sync + 'static> Runtime<I> {
         if let Some(exit) = records::read::<Exit>(&bundle.exit()).map_err(fail)? {
             return Ok(exit);
         }
-        let exit = exit_of(end, &bundle.termination_log());
+        let exit = exit_of(end, &bundle, record.as_ref());
         if bundle.path.exists() {
             records::write(&bundle.exit(), &exit).map_err(fail)?;
         }

@@ -13,6 +13,7 @@ use pinnace_sys::{Layout, file, mount, namespace};
 
 use super::files;
 use super::mark::mark;
+use super::sysctls;
 use crate::config::Naming;
 use crate::error::RuntimeError;
 use crate::paths::{PodPaths, log_directory, pod_cgroup, qos_cgroup};
@@ -72,6 +73,7 @@ pub fn create(request: &Request<'_>) -> Result<(SandboxRecord, Vec<ResolverWarni
     let pod = &request.pod.pod;
     let hostname = HostNames::of(pod, &request.naming.dns.domain).kernel_name(pod)?;
     namespace::pin(&pins, Some(&hostname))?;
+    sysctls::set(&paths, &pod.spec)?;
     let warnings = files::write(&paths, pod, request.naming)?;
     if !request.pod.pod.spec.host_ipc {
         make_shm(&paths.file("shm"))?;

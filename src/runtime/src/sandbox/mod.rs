@@ -7,11 +7,13 @@ mod create;
 mod files;
 mod mark;
 mod remove;
+mod sysctls;
 
 pub use create::{Request, create};
 pub use files::refresh_hosts;
 pub use mark::is_ours;
 pub use remove::{log_directories, remove, remove_logs};
+pub use sysctls::SysctlError;
 
 use std::path::PathBuf;
 

@@ -4,21 +4,26 @@
 //! | --- | --- |
 //! | [`process`] | arguments, environment, working directory by Kubernetes' rules |
 //! | [`user`] | user and groups |
+//! | [`non_root`] | whether that user may be root |
 //! | [`capabilities`] | capabilities |
 //! | [`mounts`] | what is mounted, in which order |
 //! | [`devices`] | device nodes of the privileged |
-//! | [`seccomp`] | the default profile |
+//! | [`seccomp`] | the default profile, and which one a container gets |
+//! | [`local_seccomp`] | profiles of the node's own |
 //! | [`oci`] | the document's types |
 
 pub mod capabilities;
 pub mod devices;
+pub mod local_seccomp;
 pub mod mounts;
+pub mod non_root;
 pub mod oci;
 pub mod process;
 pub mod seccomp;
 pub mod user;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use pinnace_api::Pod;
 use pinnace_api::pod::Container;
@@ -43,8 +48,8 @@ pub struct Host {
     pub swap_accounting: bool,
     /// A cgroup's processes can be made to end together when memory is out (cgroup v2's memory controller).
     pub group_oom_kill: bool,
-    /// The default seccomp profile can be used.
-    pub seccomp: bool,
+    /// Where seccomp profiles come from, and whether there can be any.
+    pub seccomp: SeccompHost,
     /// Paths to be masked that depend on the machine (each CPU's `thermal_throttle`).
     pub masked_paths: Vec<String>,
     /// `x86_64`, `aarch64`.
@@ -53,6 +58,17 @@ pub struct Host {
     pub hostname: String,
     /// The cluster's domain, for pods' full names.
     pub domain: String,
+}
+
+/// What is there for seccomp profiles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeccompHost {
+    /// Kernel and OCI runtime take profiles.
+    pub works: bool,
+    /// Who says nothing gets the default profile.
+    pub by_default: bool,
+    /// Profiles of the node's own lie beneath it.
+    pub folder: PathBuf,
 }
 
 /// The namespaces of a pod: files that pin them, `None` where it uses the host's.
@@ -82,6 +98,8 @@ pub struct Input<'a> {
     pub oom_score_adj: i32,
     pub hostname: &'a str,
     pub annotations: BTreeMap<String, String>,
+    /// Which system calls are filtered; the privileged have no filter.
+    pub seccomp: seccomp::Filter,
     /// The host's devices, asked for by privileged containers only.
     pub devices: Vec<oci::Device>,
 }
@@ -95,7 +113,7 @@ pub struct Built {
 }
 
 /// Why there is no specification for a container.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, thiserror::Error)]
 pub enum SpecError {
     /// Neither pod nor image says what to run.
     #[error("no command specified")]
@@ -103,6 +121,12 @@ pub enum SpecError {
     /// No such user or group in the image.
     #[error("user of the container")]
     User(#[from] user::UserError),
+    /// A filter is asked for, and this host has none.
+    #[error("seccomp is not supported")]
+    NoSeccomp,
+    /// A profile of the node's own.
+    #[error(transparent)]
+    Profile(#[from] local_seccomp::ProfileError),
 }
 
 /// What Kubernetes masks; the throttling counters of each CPU come with the host.
@@ -144,10 +168,7 @@ pub fn build(host: &Host, input: Input<'_>) -> Result<Built, SpecError> {
             .iter()
             .map(|name| format!("{name}: the node's agent does not hold it")),
     );
-    let seccomp = match privileged || !host.seccomp {
-        true => None,
-        false => seccomp::profile(host.architecture, &capabilities.bounding),
-    };
+    let seccomp = input.seccomp.resolve(host.architecture, &capabilities.bounding);
     let process = oci::Process {
         terminal: input.container.tty,
         console_size: None,

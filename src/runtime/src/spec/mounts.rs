@@ -1,7 +1,7 @@
 //! What is mounted in a container: the usual file systems, the pod's own files, the volumes.
 //!
-//! A volume mounted where a default would be takes its place. Volumes are ordered by depth, so that one
-//! mounted within another is not hidden by it.
+//! A volume mounted where a default would be takes its place. The pod's files and volumes are ordered by depth
+//! together, so that what is mounted within another is not hidden by it.
 
 use std::path::{Component, Path};
 
@@ -19,10 +19,9 @@ pub struct PodFiles {
     pub shm: String,
     /// Of this instance: what the container writes there becomes its termination message.
     pub termination_log: String,
+    /// Where the container sees it; nowhere where empty.
+    pub termination_target: String,
 }
-
-/// Where a container writes its termination message, unless the manifest says otherwise.
-pub const TERMINATION_LOG: &str = "/dev/termination-log";
 
 fn mount(destination: &str, kind: &str, source: &str, options: &[&str]) -> Mount {
     Mount {
@@ -36,14 +35,19 @@ fn mount(destination: &str, kind: &str, source: &str, options: &[&str]) -> Mount
 /// All mounts in the order in which they are to be made.
 pub fn list(files: &PodFiles, volumes: &[BindMount], privileged: bool, read_only_root: bool) -> Vec<Mount> {
     let taken: Vec<String> = volumes.iter().map(|volume| tidy(&volume.target)).collect();
-    let mut mounts: Vec<Mount> = file_systems(privileged)
+    let is_free = |mount: &Mount| !taken.contains(&mount.destination);
+    // Who brings a `/dev` of its own brings all that is in it.
+    let hidden =
+        |mount: &Mount| mount.destination.starts_with("/dev/") && taken.iter().any(|path| path == "/dev");
+    let mut mounts = file_systems(privileged);
+    mounts.retain(|mount| is_free(mount) && !hidden(mount));
+    let mut bound: Vec<Mount> = pod_files(files, read_only_root)
         .into_iter()
-        .chain(pod_files(files, read_only_root))
-        .filter(|mount| !taken.contains(&mount.destination))
+        .filter(is_free)
+        .chain(volumes.iter().map(bind))
         .collect();
-    let mut ordered: Vec<&BindMount> = volumes.iter().collect();
-    ordered.sort_by_key(|volume| Path::new(&volume.target).components().count());
-    mounts.extend(ordered.into_iter().map(bind));
+    bound.sort_by_key(|mount| Path::new(&mount.destination).components().count());
+    mounts.extend(bound);
     mounts
 }
 
@@ -84,10 +88,10 @@ fn file_systems(privileged: bool) -> Vec<Mount> {
 fn pod_files(files: &PodFiles, read_only_root: bool) -> Vec<Mount> {
     let access = if read_only_root { "ro" } else { "rw" };
     let options = ["rbind", "rprivate", access];
-    vec![
+    let mut mounts = vec![
         mount("/dev/shm", "bind", &files.shm, &["rbind", "rprivate", "rw"]),
         mount(
-            TERMINATION_LOG,
+            &tidy(&files.termination_target),
             "bind",
             &files.termination_log,
             &["rbind", "rprivate", "rw"],
@@ -95,7 +99,9 @@ fn pod_files(files: &PodFiles, read_only_root: bool) -> Vec<Mount> {
         mount("/etc/hosts", "bind", &files.hosts, &["rbind", "rprivate", "rw"]),
         mount("/etc/hostname", "bind", &files.hostname, &options),
         mount("/etc/resolv.conf", "bind", &files.resolv_conf, &options),
-    ]
+    ];
+    mounts.retain(|mount| mount.destination != "/");
+    mounts
 }
 
 fn bind(volume: &BindMount) -> Mount {
@@ -196,8 +202,34 @@ mod tests {
         ];
         let mounts = list(&PodFiles::default(), &volumes, false, false);
         let order: Vec<&str> = mounts.iter().map(|mount| mount.destination.as_str()).collect();
-        assert_eq!(order[order.len() - 3..], ["/a", "/a/b", "/a/b/c"]);
+        let of_volumes = order.iter().filter(|path| path.starts_with("/a"));
+        assert_eq!(of_volumes.collect::<Vec<_>>(), [&"/a", &"/a/b", &"/a/b/c"]);
         assert_eq!(order[0], "/proc");
+    }
+
+    #[test]
+    fn a_volume_above_one_of_the_pods_files_does_not_hide_it() {
+        let files = PodFiles {
+            termination_target: "/data//said".to_owned(),
+            ..PodFiles::default()
+        };
+        let private = MountPropagation::Private;
+        let volumes = [
+            volume("/etc", private),
+            volume("/data", private),
+            volume("/dev", private),
+        ];
+        let mounts = list(&files, &volumes, false, false);
+        let at = |path: &str| mounts.iter().position(|mount| mount.destination == path);
+        assert!(at("/etc") < at("/etc/hosts") && at("/data") < at("/data/said"));
+        assert_eq!(at("/dev/pts"), None, "a /dev of its own brings its own terminals");
+        assert!(at("/dev") < at("/dev/shm"));
+    }
+
+    #[test]
+    fn without_a_path_there_is_no_termination_message() {
+        let mounts = list(&PodFiles::default(), &[], false, false);
+        assert!(mounts.iter().all(|mount| mount.destination != "/"));
     }
 
     #[test]

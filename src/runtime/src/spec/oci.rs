@@ -101,7 +101,7 @@ pub struct Linux {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rootfs_propagation: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub seccomp: Option<super::seccomp::Profile>,
+    pub seccomp: Option<super::seccomp::Seccomp>,
 }
 
 /// A namespace to be joined (with a path) or made (without); one that is not named is the host's.

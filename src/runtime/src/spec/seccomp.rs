@@ -2,19 +2,26 @@
 //!
 //! The list itself is data (`seccomp.json`): calls that are always allowed, those that come with a
 //! capability, those of one architecture. What needs arguments to be looked at is here: `clone` without new
-//! namespaces, `personality` with harmless values, `socket` but for `AF_VSOCK`. `clone3` hides its flags
-//! behind a pointer, so it answers ENOSYS and the C library falls back to `clone`.
+//! namespaces, `personality` with harmless values, `socket` but for `AF_VSOCK` (the machine's own hypervisor)
+//! and `AF_ALG` (the kernel's cryptography). `clone3` hides its flags behind a pointer, so it answers ENOSYS
+//! and the C library falls back to `clone`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
+use super::local_seccomp::LocalProfile;
+
 /// `CLONE_NEWNS`, `…CGROUP`, `…UTS`, `…IPC`, `…USER`, `…PID`, `…NET`.
 const CLONE_NAMESPACES: u64 = 0x7e02_0000;
 /// Linux, UNAME26, PER_LINUX32, both, and "only ask".
 const PERSONALITIES: [u64; 5] = [0x0, 0x2_0000, 0x8, 0x2_0008, 0xffff_ffff];
-const AF_VSOCK: u64 = 40;
+/// `AF_ALG`: all families before it are allowed.
+const FIRST_FORBIDDEN_FAMILY: u64 = 38;
+/// After it: `AF_NFC`, then past `AF_VSOCK` (40) `AF_KCM` to `AF_MCTP`. One family for each rule: of several
+/// comparisons of one argument in a rule, OCI runtimes let any single one do.
+const ALLOWED_AFTER: [u64; 6] = [39, 41, 42, 43, 44, 45];
 const ENOSYS: u32 = 38;
 
 /// `linux.seccomp` of the OCI specification.
@@ -24,6 +31,39 @@ pub struct Profile {
     default_action: &'static str,
     architectures: &'static [&'static str],
     syscalls: Vec<Rule>,
+}
+
+/// Which filter a container gets.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Filter {
+    /// None.
+    #[default]
+    None,
+    /// The default profile, by the container's capabilities.
+    Default,
+    /// One of the node's own, see [`super::local_seccomp`].
+    Local(Box<LocalProfile>),
+}
+
+/// `linux.seccomp`, ours or the node's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Seccomp {
+    /// The default profile.
+    Default(Profile),
+    /// One of the node's own.
+    Local(Box<LocalProfile>),
+}
+
+impl Filter {
+    /// The filter for a container with these capabilities (`CAP_…`).
+    pub fn resolve(self, architecture: &str, bounding: &[String]) -> Option<Seccomp> {
+        match self {
+            Filter::None => None,
+            Filter::Default => profile(architecture, bounding).map(Seccomp::Default),
+            Filter::Local(profile) => Some(Seccomp::Local(profile)),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -115,13 +155,17 @@ pub fn profile(architecture: &str, bounding: &[String]) -> Option<Profile> {
         };
         syscalls.push(allow(vec!["personality".to_owned()], vec![argument]));
     }
-    let not_vsock = Argument {
+    let family = |value, op| Argument {
         index: 0,
-        value: AF_VSOCK,
+        value,
         value_two: 0,
-        op: "SCMP_CMP_NE",
+        op,
     };
-    syscalls.push(allow(vec!["socket".to_owned()], vec![not_vsock]));
+    let before = family(FIRST_FORBIDDEN_FAMILY, "SCMP_CMP_LT");
+    let after = ALLOWED_AFTER.map(|value| family(value, "SCMP_CMP_EQ"));
+    for argument in std::iter::once(before).chain(after) {
+        syscalls.push(allow(vec!["socket".to_owned()], vec![argument]));
+    }
     if !admin {
         let no_namespace = Argument {
             index: 0,

@@ -13,7 +13,11 @@ fn host() -> Host {
         unified_cgroups: false,
         swap_accounting: true,
         group_oom_kill: false,
-        seccomp: true,
+        seccomp: SeccompHost {
+            works: true,
+            by_default: true,
+            folder: PathBuf::new(),
+        },
         masked_paths: vec!["/sys/devices/system/cpu/cpu0/thermal_throttle".to_owned()],
         architecture: "x86_64",
         hostname: "node".to_owned(),
@@ -69,6 +73,10 @@ fn build_with(host: &Host, change: impl FnOnce(&mut Pod)) -> Result<Built, SpecE
         oom_score_adj: -997,
         hostname: "p",
         annotations: BTreeMap::new(),
+        seccomp: match container.security.privileged {
+            true => seccomp::Filter::None,
+            false => seccomp::Filter::Default,
+        },
         devices: Vec::new(),
     };
     build(host, input)
@@ -112,7 +120,7 @@ fn later_variables_take_the_place_of_earlier_ones() {
 #[test]
 fn an_image_without_a_command_needs_one_from_the_pod() {
     let nothing = process::args(&Invocation::default(), &ImageDefaults::default());
-    assert_eq!(nothing, Err(SpecError::NoCommand));
+    assert!(matches!(nothing, Err(SpecError::NoCommand)));
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub struct Asked {
     pub run_as_user: Option<u32>,
     pub run_as_group: Option<u32>,
     pub supplemental_groups: Vec<u32>,
+    /// The groups that the image's own file gives the user do not count (`supplementalGroupsPolicy: Strict`).
+    pub only_named_groups: bool,
 }
 
 struct Account<'a> {
@@ -85,6 +87,7 @@ pub fn resolve(asked: &Asked, image_user: &str, passwd: &str, group: &str) -> Re
     let mut additional: Vec<u32> = asked.supplemental_groups.clone();
     additional.extend(
         groups(group)
+            .filter(|_| !asked.only_named_groups)
             .filter(|(_, _, members)| {
                 !account.name.is_empty() && members.split(',').any(|member| member == account.name)
             })
@@ -174,8 +177,8 @@ mod tests {
     fn the_pods_word_comes_before_the_images() {
         let asked = Asked {
             run_as_user: Some(1000),
-            run_as_group: None,
             supplemental_groups: vec![5000],
+            ..Asked::default()
         };
         let got = user(&asked, "root:root").expect("a user");
         assert_eq!((got.uid, got.gid), (1000, 1001));
@@ -185,6 +188,19 @@ mod tests {
             ..Asked::default()
         };
         assert_eq!(user(&grouped, "app").expect("a user").gid, 44);
+    }
+
+    #[test]
+    fn with_only_named_groups_the_images_memberships_do_not_count() {
+        let asked = Asked {
+            supplemental_groups: vec![5000],
+            only_named_groups: true,
+            ..Asked::default()
+        };
+        assert_eq!(
+            user(&asked, "app").expect("a user").additional_gids,
+            vec![1001, 5000]
+        );
     }
 
     #[test]
