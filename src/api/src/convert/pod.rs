@@ -65,7 +65,6 @@ pub(super) fn spec(spec: Option<&v1::PodSpec>, path: &Path<'_>, report: &mut Rep
         grace_period_seconds: times.grace_period_seconds,
     };
     let (init_containers, containers) = container::all(spec, &surroundings, path, report);
-    security::check_non_root(spec, path, report);
     check_namespaces(spec, path, report);
     check_windows(spec, path, report);
     let names = names(spec, path, report);

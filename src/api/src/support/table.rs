@@ -17,7 +17,6 @@ const BY_SERVER: &str = "it is set by an API server, and has no effect in a mani
 const IN_TEMPLATE: &str = "a template's own has no effect";
 const OWN_PROFILE: &str = "every container has the profile of the node's runtime, whatever a pod asks for";
 const ONE_NODE: &str = "a preference weighs nothing on one node";
-const NO_MESSAGE: &str = "termination messages are not read yet";
 const NO_TOKEN: &str = "no token is mounted: there is no API server to use it with";
 const NO_ACCOUNT: &str = "no API server knows the account here";
 
@@ -87,7 +86,7 @@ pub(super) const TYPES: &[(&str, Fields)] = &[
     ("PodSchedulingGate", &[("name", Held)]),
     ("PodReadinessGate", &[("conditionType", Held)]),
     ("Capabilities", &[("add", Held), ("drop", Held)]),
-    ("SeccompProfile", PROFILE),
+    ("SeccompProfile", &[("localhostProfile", Held), ("type", Held)]),
     ("AppArmorProfile", PROFILE),
     ("Volume", VOLUME),
     ("HostPathVolumeSource", &[("path", Held), ("type", Held)]),
@@ -315,8 +314,8 @@ const POD_SECURITY: Fields = &[
     ("seLinuxOptions", Refused(&["{}"])),
     ("seccompProfile", SECCOMP),
     ("supplementalGroups", Held),
-    ("supplementalGroupsPolicy", Refused(&["\"Merge\""])),
-    ("sysctls", NO),
+    ("supplementalGroupsPolicy", Held),
+    ("sysctls", Into("Sysctl")),
     ("windowsOptions", Inert(&["{}"], "it concerns nodes with Windows")),
 ];
 
@@ -391,11 +390,8 @@ const CONTAINER: Fields = &[
         "stdinOnce",
         Inert(&["false"], "nothing attaches to a container's stdin yet"),
     ),
-    (
-        "terminationMessagePath",
-        Inert(&["\"/dev/termination-log\""], NO_MESSAGE),
-    ),
-    ("terminationMessagePolicy", Inert(&["\"File\""], NO_MESSAGE)),
+    ("terminationMessagePath", Held),
+    ("terminationMessagePolicy", Held),
     ("tty", Held),
     ("volumeDevices", NO),
     ("volumeMounts", Into("VolumeMount")),

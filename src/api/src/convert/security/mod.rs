@@ -137,38 +137,6 @@ fn is_second(text: Option<&str>, words: [&str; 2], path: &Path<'_>, report: &mut
     word == words[1]
 }
 
-/// `runAsNonRoot` holds where the spec itself names another user than root; what user an image names is not
-/// looked at yet, so that a pod that relies on it is refused.
-pub(super) fn check_non_root(spec: &v1::PodSpec, path: &Path<'_>, report: &mut Report<'_>) {
-    let pod = spec.security_context.clone().unwrap_or_default();
-    let init_path = path.field("initContainers");
-    let main_path = path.field("containers");
-    let init = spec.init_containers.iter().flatten().enumerate();
-    let init = init.map(|(index, container)| (init_path.index(index), container));
-    let main = spec.containers.iter().enumerate();
-    let main = main.map(|(index, container)| (main_path.index(index), container));
-    for (item, container) in init.chain(main) {
-        let own = container.security_context.clone().unwrap_or_default();
-        if own.run_as_non_root.or(pod.run_as_non_root) != Some(true) {
-            continue;
-        }
-        let context = item.field("securityContext");
-        let pod_context = path.field("securityContext");
-        let own_field = context.field("runAsNonRoot");
-        let pod_field = pod_context.field("runAsNonRoot");
-        let field = if own.run_as_non_root.is_some() {
-            own_field
-        } else {
-            pod_field
-        };
-        match own.run_as_user.or(pod.run_as_user) {
-            Some(0) => report.invalid_value(&field, true, "container's runAsUser breaks non-root policy"),
-            Some(_) => {}
-            None => report.not_yet(&field, "runAsNonRoot without runAsUser"),
-        }
-    }
-}
-
 fn id(number: Option<i64>, path: &Path<'_>, report: &mut Report<'_>) -> Option<u32> {
     number.and_then(|number| within(number, 0, MOST_ID, path, report))
 }
