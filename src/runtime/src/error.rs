@@ -10,7 +10,7 @@ use pinnace_core::ports::{PortError, Retry};
 use pinnace_sys::SysError;
 
 use crate::launch::LaunchError;
-use crate::sandbox::SysctlError;
+use crate::sandbox::{ReaperError, SysctlError};
 use crate::spec::SpecError;
 use crate::spec::non_root::NonRootError;
 use crate::task::CallError;
@@ -36,6 +36,9 @@ pub enum RuntimeError {
     /// A kernel parameter of the pod.
     #[error(transparent)]
     Sysctl(#[from] SysctlError),
+    /// The PID namespace that the pod's containers share.
+    #[error(transparent)]
+    Reaper(#[from] ReaperError),
     /// The pod's full name, where it is to be its host name.
     #[error(transparent)]
     Name(#[from] NameTooLong),

@@ -4,6 +4,7 @@
 //! <run>/pods/<uid>/sandbox/            all of it is the runtime's; what lies beside it is others'
 //!     identity.json  sandbox.json  ready
 //!     hosts  hostname  resolv.conf  shm/  net  ipc  uts
+//!     pid  reaper.json             of a PID namespace that the containers share
 //!     shim/        bundle of the shim: config.json, log (fifo), address, shim.json
 //!     oci/         state of the OCI runtime
 //!     c/<container>/<attempt>/   bundle: config.json, rootfs/, container.json, started, exit.json

@@ -48,6 +48,15 @@ pub struct ShimRecord {
     pub start_time: u64,
 }
 
+/// `reaper.json`: the first process of a PID namespace that the pod's containers share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReaperRecord {
+    /// Its process.
+    pub pid: u32,
+    /// When that began, in clock ticks since boot.
+    pub start_time: u64,
+}
+
 /// `container.json`: an instance, written when its bundle is begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerRecord {

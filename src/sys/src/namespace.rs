@@ -98,6 +98,19 @@ pub fn is_pinned(path: &Path) -> SysResult<bool> {
     }
 }
 
+/// Brings this thread into the namespace pinned to this file, for good: for programs that do one thing and end.
+pub fn enter(path: &Path) -> SysResult<()> {
+    let file = File::open(path).doing_on("open the namespace", path)?;
+    move_into_link_name_space(file.as_fd(), None::<LinkNameSpaceType>).doing_on("enter the namespace", path)
+}
+
+/// Pins the PID namespace of a process to this file. It is of use while its first process lives.
+pub fn pin_pid_namespace(pid: u32, path: &Path) -> SysResult<()> {
+    create_empty(path)?;
+    let source = PathBuf::from(format!("/proc/{pid}/ns/pid"));
+    mount::bind(&source, path, mount::BindOptions::default())
+}
+
 /// Does `work` in a thread of its own that is in the namespace pinned to this file; the thread then ends. What
 /// it opens (sockets, files below /proc/thread-self) stays of that namespace.
 pub fn within<T: Send>(path: &Path, work: impl FnOnce() -> T + Send) -> SysResult<T> {

@@ -20,6 +20,7 @@ use crate::error::RuntimeError;
 use crate::paths::{PodPaths, log_directory, log_file, log_link, pod_cgroup};
 use crate::records::{self, ContainerRecord};
 use crate::rootfs::ImageRoot;
+use crate::sandbox;
 use crate::spec::{self, Host, Input, Namespaces, PodFiles, SpecError, non_root};
 use pinnace_core::pod::container_id;
 
@@ -229,6 +230,9 @@ fn specify(
         network: pinned(NamespaceKind::Network, !of_pod.host_network),
         ipc: pinned(NamespaceKind::Ipc, !of_pod.host_ipc),
         uts: pinned(NamespaceKind::Uts, !of_pod.host_network),
+        pid: of_pod
+            .share_process_namespace
+            .then(|| paths.text(sandbox::PID_PIN)),
     };
     let devices = match container.security.privileged {
         true => spec::devices::below(Path::new("/dev")),

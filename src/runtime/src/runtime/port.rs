@@ -115,6 +115,7 @@ impl<I: ImageRoots> PodRuntime for Runtime<I> {
                 identity: &identity,
                 attempt,
                 naming: &inner.config.naming,
+                shim: &inner.config.logger,
             })
         });
         let (record, warnings) = created

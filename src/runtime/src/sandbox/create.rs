@@ -13,7 +13,7 @@ use pinnace_sys::{Layout, file, mount, namespace};
 
 use super::files;
 use super::mark::mark;
-use super::sysctls;
+use super::{reaper, sysctls};
 use crate::config::Naming;
 use crate::error::RuntimeError;
 use crate::paths::{PodPaths, log_directory, pod_cgroup, qos_cgroup};
@@ -35,6 +35,8 @@ pub struct Request<'a> {
     pub identity: &'a PodIdentity,
     pub attempt: u32,
     pub naming: &'a Naming,
+    /// Our own shim's program.
+    pub shim: &'a Path,
 }
 
 /// Makes the sandbox; answers what the pod's resolver lacks too.
@@ -77,6 +79,9 @@ pub fn create(request: &Request<'_>) -> Result<(SandboxRecord, Vec<ResolverWarni
     let warnings = files::write(&paths, pod, request.naming)?;
     if !request.pod.pod.spec.host_ipc {
         make_shm(&paths.file("shm"))?;
+    }
+    if pod.spec.share_process_namespace {
+        reaper::ensure(request, &paths, &cgroup)?;
     }
     file::write_replace(&paths.file("ready"), b"", 0o600)?;
     Ok((record, warnings))

@@ -6,12 +6,14 @@
 mod create;
 mod files;
 mod mark;
+mod reaper;
 mod remove;
 mod sysctls;
 
 pub use create::{Request, create};
 pub use files::refresh_hosts;
 pub use mark::is_ours;
+pub use reaper::{PID_PIN, ReaperError};
 pub use remove::{log_directories, remove, remove_logs};
 pub use sysctls::SysctlError;
 
@@ -44,7 +46,8 @@ pub fn state(
             let directory = group.directory(controller);
             directory.is_none_or(|path| path.is_dir())
         };
-        let whole = group.exists() && LIMITED.iter().all(limited) && pinned(record)?;
+        let whole =
+            group.exists() && LIMITED.iter().all(limited) && pinned(record)? && reaper::is_whole(&paths)?;
         let state = match whole {
             true => SandboxState::Ready {
                 attempt: record.attempt,

@@ -77,6 +77,8 @@ pub struct Namespaces {
     pub network: Option<String>,
     pub ipc: Option<String>,
     pub uts: Option<String>,
+    /// Shared by the pod's containers; where absent, each has its own or the host's.
+    pub pid: Option<String>,
 }
 
 /// All that one container's specification is made of.
@@ -243,7 +245,11 @@ fn namespaces(host: &Host, pod: &Pod, pinned: &Namespaces, privileged: bool) -> 
     };
     [
         made("mount"),
-        if pod.spec.host_pid { None } else { made("pid") },
+        match &pinned.pid {
+            Some(_) => joined("pid", &pinned.pid),
+            None if pod.spec.host_pid => None,
+            None => made("pid"),
+        },
         joined("network", &pinned.network),
         joined("ipc", &pinned.ipc),
         joined("uts", &pinned.uts),

@@ -67,6 +67,7 @@ fn build_with(host: &Host, change: impl FnOnce(&mut Pod)) -> Result<Built, SpecE
             network: Some("/n".to_owned()),
             ipc: Some("/i".to_owned()),
             uts: None,
+            pid: None,
         },
         cgroup_path: "/kubepods/podx/c".to_owned(),
         cgroup: limits(),

@@ -35,6 +35,8 @@ pub enum Action {
     Delete,
     /// Be the shim: what `start` runs.
     Serve,
+    /// Make a PID namespace and its first process for the sandbox in this folder.
+    Reaper(PathBuf),
     /// Write a log for another shim.
     Log(String),
     /// Print the version.
@@ -158,6 +160,7 @@ fn action(words: &[String]) -> Result<Action, ArgsError> {
         [word] if word == "start" => Ok(Action::Start),
         [word] if word == "delete" => Ok(Action::Delete),
         [word] if word == "serve" => Ok(Action::Serve),
+        [word, folder] if word == "reaper" => Ok(Action::Reaper(folder.into())),
         [word, uri] if word == "log" => Ok(Action::Log(uri.clone())),
         words => Err(ArgsError::Action(words.join(" "))),
     }

@@ -5,10 +5,12 @@
 //! | `start` | starts the pod's shim, or finds it, and prints its address (`start.rs`) |
 //! | `serve` | is the shim: what `start` runs (`serve.rs`) |
 //! | `delete` | removes what a dead shim left of one container (`cleanup.rs`) |
+//! | `reaper` | makes a PID namespace for a pod and its first process (`reaper.rs`) |
 //! | `log` | writes a log for another shim ([`crate::logs::logger`]) |
 
 pub mod args;
 mod cleanup;
+mod reaper;
 mod serve;
 mod start;
 
@@ -20,6 +22,9 @@ use args::{Action, Args};
 
 /// Runs the program with this process's arguments.
 pub fn main() -> ExitCode {
+    if reaper::is_called(std::env::args_os().next().as_deref()) {
+        return reaper::run();
+    }
     match run() {
         Ok(printed) => match std::io::stdout().write_all(&printed) {
             Ok(()) => ExitCode::SUCCESS,
@@ -39,6 +44,7 @@ fn run() -> Result<Vec<u8>, Box<dyn Error>> {
         Action::Start => Ok(start::start(&args)?.into_bytes()),
         Action::Serve => serve::serve(&args).map(|()| Vec::new()).map_err(Into::into),
         Action::Delete => Ok(cleanup::delete(&args)?),
+        Action::Reaper(folder) => Ok(reaper::start(folder)?.into_bytes()),
         Action::Log(uri) => crate::logs::logger::run(uri)
             .map(|()| Vec::new())
             .map_err(Into::into),

@@ -66,7 +66,10 @@ pub fn is_called(name: Option<&OsStr>) -> bool {
 /// Makes the namespace and its first process for the sandbox in `folder`, and answers with its pid. Waits for the end of
 /// its standard input first: whoever started it puts it into the pod's cgroup before that.
 pub fn start(folder: &Path) -> Result<String, ReaperError> {
-    step("wait for the start", io::stdin().take(MAX_ANSWER).read_to_end(&mut Vec::new()))?;
+    step(
+        "wait for the start",
+        io::stdin().take(MAX_ANSWER).read_to_end(&mut Vec::new()),
+    )?;
     for name in ["net", "ipc", "uts"] {
         let pin = folder.join(name);
         if namespace::is_pinned(&pin)? {
@@ -87,11 +90,16 @@ pub fn start(folder: &Path) -> Result<String, ReaperError> {
     )?;
     let mut answer = Vec::new();
     if let Some(stdout) = child.stdout.take() {
-        step("read its answer", stdout.take(MAX_ANSWER).read_to_end(&mut answer))?;
+        step(
+            "read its answer",
+            stdout.take(MAX_ANSWER).read_to_end(&mut answer),
+        )?;
     }
     if answer != READY {
         let _ = child.kill();
-        return Err(ReaperError::NotBegun(String::from_utf8_lossy(&answer).into_owned()));
+        return Err(ReaperError::NotBegun(
+            String::from_utf8_lossy(&answer).into_owned(),
+        ));
     }
     namespace::pin_pid_namespace(child.id(), &folder.join("pid"))?;
     Ok(child.id().to_string())
@@ -107,7 +115,7 @@ pub fn run() -> ExitCode {
     };
     let written = told.write_all(&answer).and_then(|()| told.flush());
     match (outcome, written) {
-        (Ok(nothing), Ok(())) if rustix::stdio::dup2_stdout(&nothing).is_ok() => {
+        (Ok(nothing), Ok(())) if nix::unistd::dup2_stdout(&nothing).is_ok() => {
             drop(nothing);
             reap()
         }
@@ -117,7 +125,10 @@ pub fn run() -> ExitCode {
 
 /// Gives all away; answers with what takes standard output's place.
 fn isolate() -> Result<std::fs::File, ReaperError> {
-    let nothing = step("open /dev/null", std::fs::File::options().write(true).open("/dev/null"))?;
+    let nothing = step(
+        "open /dev/null",
+        std::fs::File::options().write(true).open("/dev/null"),
+    )?;
     step("block signals", SigSet::all().thread_block())?;
     process::set_name("pause")?;
     empty_root()?;
@@ -137,7 +148,13 @@ fn empty_root() -> Result<(), ReaperError> {
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     step("part the mounts", mount(NONE, "/", NONE, private, NONE))?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_RDONLY;
-    let mounted = mount(Some("none"), &place, Some("tmpfs"), flags, Some("size=4k,nr_inodes=2,mode=555"));
+    let mounted = mount(
+        Some("none"),
+        &place,
+        Some("tmpfs"),
+        flags,
+        Some("size=4k,nr_inodes=2,mode=555"),
+    );
     step("mount an empty root", mounted)?;
     step("go there", chdir(&place))?;
     // The old root lies upon the new one then, and goes.
