@@ -240,6 +240,31 @@ const SHOWN: &[Shown] = &[
         "tests/tests/security.rs::a_privileged_container_has_all_that_the_agent_has",
     ),
     ("SecurityContext", &["runAsGroup", "runAsUser"], USERS),
+    (
+        "PodSecurityContext",
+        &["supplementalGroupsPolicy"],
+        "tests/tests/security_context.rs::with_the_strict_policy_the_images_groups_do_not_count",
+    ),
+    (
+        "Sysctl",
+        &["name", "value"],
+        "tests/tests/security_context.rs::safe_kernel_parameters_are_set_in_the_pods_own_namespaces",
+    ),
+    (
+        "SeccompProfile",
+        &["localhostProfile", "type"],
+        "tests/tests/security_context.rs::a_profile_of_the_nodes_own_filters_what_it_says",
+    ),
+    (
+        "Container",
+        &["terminationMessagePath", "terminationMessagePolicy"],
+        "tests/tests/security_context.rs::a_container_says_why_it_ended",
+    ),
+    (
+        "PodSpec",
+        &["shareProcessNamespace"],
+        "tests/tests/shared_processes.rs::containers_see_each_others_processes_and_nothing_of_the_first_one",
+    ),
     ("SecurityContext", &["runAsNonRoot"], NON_ROOT),
     (
         "Capabilities",
@@ -388,8 +413,7 @@ const HOSTS: &str =
     "src/core/src/network/files.rs::hosts_has_every_address_the_full_name_first_and_the_aliases_last";
 const SELECTOR: &str = "src/api/src/label_selector.rs::each_operator_as_kubernetes_has_it";
 const USERS: &str = "tests/tests/security.rs::users_and_groups_are_those_asked_for";
-const NON_ROOT: &str =
-    "src/api/tests/fixtures.rs::every_fault_is_found_with_its_line_and_field_and_hides_no_good_document";
+const NON_ROOT: &str = "tests/tests/security_context.rs::who_may_not_be_root_is_not_started_as_root";
 const LITERALS: &str =
     "tests/tests/environment.rs::a_container_has_its_literal_variables_directory_command_and_arguments";
 const HOST_PORT: &str = "tests/tests/network_ports.rs::a_host_port_is_reached_from_outside_from_pods_and_from_the_host_and_goes_with_its_pod";

@@ -24,7 +24,6 @@ const NO_FILE: &str = "no cluster gives the token: the volume has no such file";
 
 const TOKEN_FILE: Effect = Inert(&[], NO_FILE);
 const NO: Effect = Refused(&[]);
-const NO_BUT_FALSE: Effect = Refused(&["false"]);
 const SECCOMP: Effect = Into("SeccompProfile");
 const APP_ARMOR: Effect = Into("AppArmorProfile");
 
@@ -283,7 +282,7 @@ const POD_SPEC: Fields = &[
     ("serviceAccount", Inert(&["\"default\""], NO_ACCOUNT)),
     ("serviceAccountName", Inert(&["\"default\""], NO_ACCOUNT)),
     ("setHostnameAsFQDN", Held),
-    ("shareProcessNamespace", NO_BUT_FALSE),
+    ("shareProcessNamespace", Held),
     ("subdomain", Held),
     ("terminationGracePeriodSeconds", Held),
     ("tolerations", Into("Toleration")),

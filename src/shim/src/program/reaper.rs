@@ -76,6 +76,7 @@ pub fn start(folder: &Path) -> Result<String, ReaperError> {
             namespace::enter(&pin)?;
         }
     }
+    process::hand_down_no_descriptors()?;
     step("make a PID namespace", unshare(CloneFlags::CLONE_NEWPID))?;
     let mut child = step(
         "start the first process of the PID namespace",

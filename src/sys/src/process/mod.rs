@@ -149,6 +149,20 @@ pub fn set_name(name: &str) -> SysResult<()> {
         .doing("name", "the thread")
 }
 
+/// Sees to it that no program that this process executes inherits a descriptor beside the three standard streams.
+pub fn hand_down_no_descriptors() -> SysResult<()> {
+    for (fd, _) in inheritable_descriptors()? {
+        if fd > 2 {
+            // SAFETY: it sets a flag of a descriptor and touches no memory; whoever owns the descriptor keeps it.
+            let set = unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+            if set < 0 && io::Error::last_os_error().raw_os_error() != Some(libc::EBADF) {
+                return Err(io::Error::last_os_error()).doing("keep back", format!("descriptor {fd}"));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Descriptors of this process that a program executed by it would inherit, with what they lead to; the
 /// standard streams are left out.
 pub fn inheritable_descriptors() -> SysResult<Vec<(i32, PathBuf)>> {
