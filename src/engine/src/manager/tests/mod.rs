@@ -6,6 +6,7 @@ mod contents;
 mod daemonsets;
 mod drain;
 mod edits;
+mod health;
 mod history;
 mod size;
 mod taints;
