@@ -93,3 +93,21 @@ fn a_pause_before_the_end_is_kept() {
     assert!(took >= Duration::from_secs(2), "{took:?}");
     node.drain_and_find_nothing();
 }
+
+#[test]
+fn a_container_is_told_to_end_by_the_signal_that_it_asks_for() {
+    let mut node = Node::started();
+    let main = "trap 'echo asked >> /all/order; exit 0' USR1; trap 'echo usual >> /all/order; exit 1' TERM; \
+                echo main >> /all/order; while :; do sleep 0.05; done";
+    let mut spec = hooked(&node, main, &json!({"stopSignal": "SIGUSR1"}));
+    spec["os"] = json!({"name": "linux"});
+    node.lay("web.json", &pod("web", spec));
+    let order = || std::fs::read_to_string(node.path("all/order")).unwrap_or_default();
+    wait_for("the container's beginning", || {
+        (order() == "main\n").then_some(())
+    });
+    node.take_away("web.json");
+    node.wait_gone("web");
+    assert_eq!(order(), "main\nasked\n");
+    node.drain_and_find_nothing();
+}

@@ -24,6 +24,11 @@ const SHOWN: &[Shown] = &[
     ("StorageClass", &["apiVersion", "kind"], KINDS),
     ("ConfigMap", &["apiVersion", "kind"], KINDS),
     ("Secret", &["apiVersion", "kind"], KINDS),
+    (
+        "Lifecycle",
+        &["stopSignal"],
+        "tests/tests/hooks.rs::a_container_is_told_to_end_by_the_signal_that_it_asks_for",
+    ),
     ("ConfigMap", &["binaryData", "data", "immutable"], CONFIG_MAP),
     ("Secret", &["data", "immutable", "stringData"], SECRET),
     (

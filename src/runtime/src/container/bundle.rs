@@ -124,6 +124,10 @@ fn record(
     container: &Container,
 ) -> ContainerRecord {
     let meta = &pod.pod.meta;
+    let own_stop_signal = container
+        .lifecycle
+        .stop_signal
+        .map(|signal| i32::from(signal.number));
     let id = container_id(&pod.uid, &request.name, request.attempt);
     let logs = log_directory(layout, meta.namespace.as_str(), meta.name.as_str(), &pod.uid);
     let link = log_link(meta.name.as_str(), meta.namespace.as_str(), &request.name, &id);
@@ -136,7 +140,7 @@ fn record(
         attempt: request.attempt,
         image: request.image.reference.clone(),
         image_id: request.image.id.clone(),
-        stop_signal: image.stop_signal,
+        stop_signal: own_stop_signal.or(image.stop_signal),
         tty: container.tty,
         created_at: WallMillis(clock::wall_millis()),
         message: MessageRule::of(container, &pod.pod.spec),

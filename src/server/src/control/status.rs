@@ -1,6 +1,7 @@
 //! Errors as Kubernetes tells them: a Status object with a reason that programs read.
 
 use hyper::StatusCode;
+use pinnace_core::ports::chain;
 use serde::{Deserialize, Serialize};
 
 /// Why the node does not do what was asked.
@@ -100,13 +101,6 @@ impl FaceError {
 
     /// The Status object; its message holds the whole chain of causes.
     pub fn status(&self) -> Status {
-        let mut message = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            message.push_str(": ");
-            message.push_str(&error.to_string());
-            cause = error.source();
-        }
         let details = match self {
             FaceError::NotFound { kind, name } | FaceError::Conflict { kind, name, .. } => {
                 Some(StatusDetails {
@@ -121,7 +115,7 @@ impl FaceError {
             api_version: "v1".to_owned(),
             metadata: serde_json::Map::new(),
             status: "Failure".to_owned(),
-            message,
+            message: chain(self),
             reason: self.reason().to_owned(),
             details,
             code: self.code().as_u16(),

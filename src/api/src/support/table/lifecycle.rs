@@ -18,7 +18,7 @@ pub(super) const PROBE: Fields = &[
 pub(super) const LIFECYCLE: Fields = &[
     ("postStart", Into("LifecycleHandler")),
     ("preStop", Into("LifecycleHandler")),
-    ("stopSignal", NO),
+    ("stopSignal", Held),
 ];
 
 pub(super) const HANDLER: Fields = &[
