@@ -67,3 +67,10 @@ pub enum MissingObject {
         name: ObjectName,
     },
 }
+
+impl MissingObject {
+    /// The object is there, and lacks the key.
+    pub fn is_key(&self) -> bool {
+        matches!(self, Self::ConfigMapKey { .. } | Self::SecretKey { .. })
+    }
+}

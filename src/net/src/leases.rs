@@ -55,9 +55,9 @@ impl Leases {
             Some(held) => held,
             None => self.read()?,
         };
-        let acquired = self.acquire_all(&mut held, uid);
+        // Where it fails, a lease may have been made that the memory does not know of: the next call reads anew.
+        self.acquire_all(&mut held, uid)?;
         *guard = Some(held);
-        acquired?;
         Ok(self.in_order(guard.as_ref().and_then(|held| held.pods.get(uid))))
     }
 

@@ -11,7 +11,8 @@ const MODE: u32 = 0o750;
 pub(crate) fn prepare(layers: &[PathBuf], place: &Path) -> SysResult<()> {
     file::create_dir_all(place, MODE)?;
     if mount::is_mountpoint(place)? {
-        return Ok(());
+        // Whoever made it may have been killed before the last step.
+        return mount::make_inert(place);
     }
     match layers {
         // An image of no layers is an empty directory.

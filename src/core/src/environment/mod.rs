@@ -84,7 +84,7 @@ pub enum EnvironmentError {
         source: ExpandError,
     },
     /// A key's bytes are no text.
-    #[error("the value of {0} is not valid UTF-8, which a variable must be")]
+    #[error("the value of {0} is not valid UTF-8 without zero bytes, which a variable must be")]
     NotText(String),
 }
 
@@ -132,7 +132,7 @@ fn config_map_key(key: &KeySelector, facts: &Facts<'_>) -> Result<Option<String>
             name: key.name.clone(),
         })
     });
-    optional(found, key.optional)
+    optional(found, key.optional, facts)
 }
 
 fn secret_key(key: &KeySelector, facts: &Facts<'_>) -> Result<Option<String>, EnvironmentError> {
@@ -146,22 +146,30 @@ fn secret_key(key: &KeySelector, facts: &Facts<'_>) -> Result<Option<String>, En
             name: key.name.clone(),
         })
     });
-    let bytes = optional(found, key.optional)?;
+    let bytes = optional(found, key.optional, facts)?;
     bytes
         .map(|bytes| text_of(bytes, || format!("key {} of secret \"{}\"", key.key, key.name)))
         .transpose()
 }
 
-fn optional<T>(found: Result<T, MissingObject>, optional: bool) -> Result<Option<T>, MissingObject> {
+/// What may be missing; of an object that is not known of, that is said only once all objects have been read.
+fn optional<T>(
+    found: Result<T, MissingObject>,
+    optional: bool,
+    facts: &Facts<'_>,
+) -> Result<Option<T>, MissingObject> {
     match found {
         Ok(found) => Ok(Some(found)),
-        Err(_) if optional => Ok(None),
+        Err(missing) if optional && (facts.objects.complete || missing.is_key()) => Ok(None),
         Err(missing) => Err(missing),
     }
 }
 
 fn text_of(bytes: Vec<u8>, what: impl Fn() -> String) -> Result<String, EnvironmentError> {
-    String::from_utf8(bytes).map_err(|_| EnvironmentError::NotText(what()))
+    String::from_utf8(bytes)
+        .ok()
+        .filter(|text| !text.contains('\0'))
+        .ok_or_else(|| EnvironmentError::NotText(what()))
 }
 
 /// Variables in the making.
@@ -187,13 +195,13 @@ impl Variables<'_> {
         match &from.source {
             ObjectSource::ConfigMap(name) => {
                 let found = facts.objects.config_map(namespace, name);
-                if let Some(map) = optional(found, from.optional)? {
+                if let Some(map) = optional(found, from.optional, facts)? {
                     map.data.iter().for_each(|(key, text)| add(key, text.clone()));
                 }
             }
             ObjectSource::Secret(name) => {
                 let found = facts.objects.secret(namespace, name);
-                if let Some(secret) = optional(found, from.optional)? {
+                if let Some(secret) = optional(found, from.optional, facts)? {
                     for (key, bytes) in &secret.data {
                         let what = || format!("key {key} of secret \"{name}\"");
                         add(key, text_of(bytes.clone(), what)?);

@@ -8,7 +8,7 @@ pub enum SubPathError {
     /// A variable that the container has not; unlike elsewhere a reference may not stay.
     #[error("missing value for \"{0}\"")]
     Missing(String),
-    /// It became absolute.
+    /// It became absolute. Like the next it is told as it was written: a variable may be of a Secret.
     #[error("error SubPath `{0}` must not be an absolute path")]
     Absolute(String),
     /// It climbs out.
@@ -34,10 +34,10 @@ pub fn sub_path(expression: &str, env: &[(String, String)]) -> Result<String, Su
         return Err(SubPathError::Missing(name));
     }
     if path.starts_with('/') {
-        return Err(SubPathError::Absolute(path));
+        return Err(SubPathError::Absolute(expression.to_owned()));
     }
     if path.split('/').any(|part| part == "..") {
-        return Err(SubPathError::Climbs(path));
+        return Err(SubPathError::Climbs(expression.to_owned()));
     }
     Ok(path)
 }

@@ -201,6 +201,31 @@ fn what_is_missing_is_told_in_the_kubelets_words() {
 }
 
 #[test]
+fn what_may_be_missing_is_missing_only_once_all_objects_have_been_read() {
+    let (pod, node) = (pod(), node());
+    let uid = PodUid::new("6f5f2d3e-0000-4000-8000-000000000000").unwrap();
+    let ask = |complete, name, at| {
+        let objects = ObjectTable {
+            complete,
+            ..objects()
+        };
+        let facts = Facts {
+            pod: &pod,
+            uid: &uid,
+            pod_ips: &[],
+            node: &node,
+            objects: &objects,
+            services: &[],
+        };
+        let value = EnvValue::ConfigMapKey(key(name, at, true));
+        invocation(&container(vec![variable("A", value)]), &facts)
+    };
+    assert!(ask(true, "no", "A").unwrap().env.is_empty());
+    ask(false, "no", "A").unwrap_err();
+    assert!(ask(false, "settings", "no").unwrap().env.is_empty());
+}
+
+#[test]
 fn the_downward_api_tells_fields_and_amounts() {
     let field = |selector| {
         let told = told(&container(vec![variable("A", EnvValue::Field(selector))])).unwrap();
@@ -260,7 +285,7 @@ fn a_sub_path_expression_needs_all_its_variables_and_stays_within() {
     assert_eq!(error("$(NO)"), "missing value for \"NO\"");
     assert_eq!(
         error("$(ROOT)"),
-        "error SubPath `/etc` must not be an absolute path"
+        "error SubPath `$(ROOT)` must not be an absolute path"
     );
     assert!(error("$(UP)").contains("must not contain '..'"));
 }

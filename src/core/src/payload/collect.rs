@@ -46,7 +46,7 @@ pub(super) fn files(source: &VolumeSource, facts: &Facts<'_>) -> Result<Option<F
 
 fn config_map(of: &ObjectFiles, mode: u16, facts: &Facts<'_>, files: &mut Files) -> Result<(), FileError> {
     let found = facts.objects.config_map(&facts.pod.meta.namespace, &of.name);
-    let Some(map) = unless_optional(found, of.optional)? else {
+    let Some(map) = unless_optional(found, of.optional, facts)? else {
         return Ok(());
     };
     take(of, mode, &map.entries(), FileError::ConfigMapKey, files)
@@ -54,7 +54,7 @@ fn config_map(of: &ObjectFiles, mode: u16, facts: &Facts<'_>, files: &mut Files)
 
 fn secret(of: &ObjectFiles, mode: u16, facts: &Facts<'_>, files: &mut Files) -> Result<(), FileError> {
     let found = facts.objects.secret(&facts.pod.meta.namespace, &of.name);
-    let Some(secret) = unless_optional(found, of.optional)? else {
+    let Some(secret) = unless_optional(found, of.optional, facts)? else {
         return Ok(());
     };
     let entries = secret.data.iter();
@@ -64,10 +64,16 @@ fn secret(of: &ObjectFiles, mode: u16, facts: &Facts<'_>, files: &mut Files) -> 
     take(of, mode, &entries, FileError::SecretKey, files)
 }
 
-fn unless_optional<T>(found: Result<T, MissingObject>, optional: bool) -> Result<Option<T>, FileError> {
+/// An object that may be missing counts as missing only once all objects have been read: an agent that has just
+/// started would empty the volumes of living pods else.
+fn unless_optional<T>(
+    found: Result<T, MissingObject>,
+    optional: bool,
+    facts: &Facts<'_>,
+) -> Result<Option<T>, FileError> {
     match found {
         Ok(found) => Ok(Some(found)),
-        Err(_) if optional => Ok(None),
+        Err(_) if optional && facts.objects.complete => Ok(None),
         Err(missing) => Err(missing.into()),
     }
 }

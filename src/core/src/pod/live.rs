@@ -64,6 +64,11 @@ impl Live {
         (*of == attempt).then_some(state)
     }
 
+    /// A hook before an end was begun in this agent's life.
+    pub fn has_begun_pre_stop(&self) -> bool {
+        self.hooks.keys().any(|(_, point)| *point == HookPoint::PreStop)
+    }
+
     /// Takes note of how far a hook is; of an older instance's nothing is to be known any more.
     pub fn set_hook(&mut self, name: &ContainerName, attempt: u32, point: HookPoint, state: HookState) {
         let key = (name.clone(), point);

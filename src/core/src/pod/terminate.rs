@@ -115,7 +115,8 @@ fn begin(sketch: &mut Sketch<'_>, pod: &Pod, ending: &Ending) -> Option<Terminat
     Some(next)
 }
 
-/// The grace period ran out before any signal was sent, because the agent was away: it is granted anew.
+/// The grace period ran out before any signal was sent, because the agent was away: it is granted anew. An agent that
+/// has begun a hook was not away: there the hook took all the time.
 fn expired_unsignalled(sketch: &Sketch<'_>, termination: &Termination) -> bool {
     let tried = sketch
         .record
@@ -127,6 +128,7 @@ fn expired_unsignalled(sketch: &Sketch<'_>, termination: &Termination) -> bool {
         && termination.signalled.is_empty()
         && termination.killed.is_empty()
         && !tried
+        && !sketch.record.live.has_begun_pre_stop()
 }
 
 /// The next act against a living instance: its hook, the stop signal once it is its turn, SIGKILL.

@@ -158,7 +158,12 @@ impl<A: Adapters> PodWorker<A> {
         let adapters = Arc::clone(&self.shared.adapters);
         let now = adapters.host().now().boot;
         let is_due = self.contents.due && self.contents.again_at.is_none_or(|at| at <= now);
-        if !is_due || !observed.volumes_ready || self.is_stand_in || !matches!(desired, Desired::Run(_)) {
+        if !observed.volumes_ready || self.is_stand_in || !matches!(desired, Desired::Run(_)) {
+            // Nothing is written now: an instant that has passed must not wake the worker again and again.
+            self.contents.again_at = None;
+            return;
+        }
+        if !is_due {
             return;
         }
         let done = match self.payloads() {

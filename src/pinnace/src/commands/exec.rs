@@ -9,7 +9,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -81,8 +81,9 @@ pub fn run(
         stdout: Some(streams.stdout.clone()),
         stderr: streams.stderr.clone(),
     };
-    let carried = streams.carry();
+    let (carried, held) = streams.carry()?;
     let answer = runtime.block_on(client.exec(&request))?;
+    drop(held);
     for thread in carried {
         // A thread that panicked has said so on stderr.
         let _ = thread.join();
@@ -149,20 +150,24 @@ impl Streams {
         })
     }
 
-    /// Starts a thread for each stream; those that read end with the program, and only they are waited for.
-    fn carry(&mut self) -> Vec<JoinHandle<()>> {
+    /// Starts a thread for each stream; those that read end with the program, and only they are waited for. They end
+    /// no sooner than what is held is let go.
+    fn carry(&mut self) -> Result<(Vec<JoinHandle<()>>, Vec<File>), ExecError> {
         if let Some(mut fifo) = self.stdin_writer.take() {
             std::thread::spawn(move || {
                 copy(&mut io::stdin().lock(), &mut fifo);
                 hold_until_read(&fifo);
             });
         }
-        let out = self.stdout.clone();
-        let mut carried = vec![std::thread::spawn(move || carry_out(&out, &mut io::stdout()))];
-        if let Some(err) = self.stderr.clone() {
-            carried.push(std::thread::spawn(move || carry_out(&err, &mut io::stderr())));
+        let (mut out, held) = open_reader(&self.stdout)?;
+        let mut held = vec![held];
+        let mut carried = vec![std::thread::spawn(move || copy(&mut out, &mut io::stdout()))];
+        if let Some(path) = &self.stderr {
+            let (mut err, also_held) = open_reader(path)?;
+            held.push(also_held);
+            carried.push(std::thread::spawn(move || copy(&mut err, &mut io::stderr())));
         }
-        carried
+        Ok((carried, held))
     }
 }
 
@@ -175,17 +180,22 @@ fn open_writer(path: &PathBuf) -> Result<File, ExecError> {
     })
 }
 
+/// A reader of a fifo that has no writer yet, and a writer that keeps it from reading an end before one came. A
+/// program may begin, print and end before a thread of ours gets to run: what it printed must find a reader.
+fn open_reader(path: &PathBuf) -> Result<(File, File), ExecError> {
+    let held = open_writer(path)?;
+    let reader = File::open(path).map_err(|source| ExecError::Fifo {
+        path: path.clone(),
+        source,
+    })?;
+    Ok((reader, held))
+}
+
 /// What is in a fifo is lost with its last opener, and the shim may not have opened it yet. A command that
 /// never reads keeps this thread until the program ends.
 fn hold_until_read(fifo: &File) {
     while rustix::io::ioctl_fionread(fifo).is_ok_and(|unread| unread > 0) {
         std::thread::sleep(UNREAD_INTERVAL);
-    }
-}
-
-fn carry_out(path: &Path, to: &mut impl Write) {
-    if let Ok(mut fifo) = File::open(path) {
-        copy(&mut fifo, to);
     }
 }
 
@@ -226,4 +236,35 @@ impl Drop for RawTerminal {
 fn terminal_size() -> Option<(u16, u16)> {
     let size = rustix::termios::tcgetwinsize(io::stdin().as_fd()).ok()?;
     Some((size.ws_col, size.ws_row))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_program_prints_before_anybody_reads_is_there_to_be_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("stdout");
+        mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+        let (mut reader, held) = open_reader(&path).unwrap();
+        let mut writer = OpenOptions::new().write(true).open(&path).unwrap();
+        writer.write_all(b"all of it").unwrap();
+        drop((writer, held));
+        let mut read = Vec::new();
+        copy(&mut reader, &mut read);
+        assert_eq!(read, b"all of it");
+    }
+
+    #[test]
+    fn a_program_that_prints_nothing_ends_the_reading_all_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("stdout");
+        mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+        let (mut reader, held) = open_reader(&path).unwrap();
+        drop(held);
+        let mut read = Vec::new();
+        copy(&mut reader, &mut read);
+        assert!(read.is_empty());
+    }
 }

@@ -4,11 +4,12 @@
 //! cgroup, and so is ended with it. A namespace whose first process is gone takes no process any more, so the sandbox
 //! is broken then.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use pinnace_shim::program::args::REAPER_GO;
 use pinnace_sys::{Doing, SysError, mount, namespace, process};
 
 use super::create::Request;
@@ -100,7 +101,11 @@ pub fn ensure(request: &Request<'_>, paths: &PodPaths, cgroup: &str) -> Result<(
 /// Lets the program go on once it is in the pod's cgroup, and reads the pid that it answers with.
 fn begin(child: &mut Child, confine: impl Fn(u32) -> Result<(), SysError>) -> Result<u32, RuntimeError> {
     confine(child.id())?;
-    drop(child.stdin.take());
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin
+            .write_all(REAPER_GO)
+            .doing("tell", "the PID namespace's maker")?;
+    }
     let begun = Instant::now();
     let status = loop {
         if let Some(status) = child.try_wait().doing("wait for", "the PID namespace's maker")? {

@@ -3,6 +3,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+/// What `reaper` is told on its standard input once it is where it shall be. An end without it means that whoever
+/// started it is gone.
+pub const REAPER_GO: &[u8] = b"go";
+
 /// What is to be done, and for whom.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Args {

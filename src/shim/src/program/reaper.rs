@@ -23,6 +23,8 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Gid, Uid, chdir, pivot_root, setgroups, setresgid, setresuid};
 use pinnace_sys::{SysError, namespace, process};
 
+use super::args::REAPER_GO;
+
 /// What it is called, so that people know it from other clusters.
 const NAME: &str = "/pause";
 /// Whom it runs as: nobody whom an image knows.
@@ -63,13 +65,15 @@ pub fn is_called(name: Option<&OsStr>) -> bool {
     name.is_some_and(|name| name == NAME)
 }
 
-/// Makes the namespace and its first process for the sandbox in `folder`, and answers with its pid. Waits for the end of
-/// its standard input first: whoever started it puts it into the pod's cgroup before that.
+/// Makes the namespace and its first process for the sandbox in `folder`, and answers with its pid. Waits for
+/// [`REAPER_GO`] first: whoever started it puts it into the pod's cgroup before that.
 pub fn start(folder: &Path) -> Result<String, ReaperError> {
-    step(
-        "wait for the start",
-        io::stdin().take(MAX_ANSWER).read_to_end(&mut Vec::new()),
-    )?;
+    let mut told = Vec::new();
+    let read = io::stdin().take(MAX_ANSWER).read_to_end(&mut told);
+    step("wait for the start", read)?;
+    if told != REAPER_GO {
+        return Err(ReaperError::NotBegun("whoever started it is gone".to_owned()));
+    }
     for name in ["net", "ipc", "uts"] {
         let pin = folder.join(name);
         if namespace::is_pinned(&pin)? {
@@ -102,7 +106,11 @@ pub fn start(folder: &Path) -> Result<String, ReaperError> {
             String::from_utf8_lossy(&answer).into_owned(),
         ));
     }
-    namespace::pin_pid_namespace(child.id(), &folder.join("pid"))?;
+    if let Err(error) = namespace::pin_pid_namespace(child.id(), &folder.join("pid")) {
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(error.into());
+    }
     Ok(child.id().to_string())
 }
 

@@ -172,9 +172,24 @@ async fn drive<F: Future<Output = Result<(), hyper::Error>>>(connection: F) -> h
     }
 }
 
+/// A path as a URI takes it: what may not stand in one is written as `%XX`, and what is written so stays.
+fn escaped(path: &str) -> String {
+    let mut escaped = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        match byte {
+            b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' => {
+                escaped.push_str(&format!("%{byte:02X}"))
+            }
+            0x21..=0x7e => escaped.push(char::from(byte)),
+            _ => escaped.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    escaped
+}
+
 fn request(get: &Get<'_>, place: &Place) -> Result<Request<Empty<Bytes>>, GetError> {
     let slash = if place.path.starts_with('/') { "" } else { "/" };
-    let mut builder = Request::get(format!("{slash}{}", place.path));
+    let mut builder = Request::get(format!("{slash}{}", escaped(&place.path)));
     let mut names_host = false;
     if let Some(headers) = builder.headers_mut() {
         let agent = match get.by {
