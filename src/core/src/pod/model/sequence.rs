@@ -353,6 +353,27 @@ fn the_stop_signal_waits_for_the_hook_within_the_grace_period() {
 }
 
 #[test]
+fn a_hook_that_takes_the_whole_grace_period_leaves_two_seconds_for_the_signal_and_no_second_period() {
+    let mut worker = Worker::shaped(&Shape {
+        main: vec!["one"],
+        hooked: vec!["one"],
+        ..Shape::default()
+    });
+    acts(&mut worker);
+    end_hook(&mut worker, "one", &HookState::Done);
+    acts(&mut worker);
+    worker.host.ignore_stop_signal(&sample::name("one"), true);
+    remove(&mut worker, Some(10));
+    assert_eq!(short(&worker.ask()), ["save", "PreStop one/0"]);
+    worker.round();
+    worker.host.pass(10_000);
+    assert_eq!(acts(&mut worker)[0], "stop one/0");
+    assert_eq!(worker.settle(1), Some(2_000));
+    worker.host.pass(2_000);
+    assert_eq!(acts(&mut worker)[0], "kill one/0");
+}
+
+#[test]
 fn a_hook_that_was_under_way_is_run_again_by_the_next_agent() {
     let mut worker = Worker::shaped(&Shape {
         hooked: vec!["one"],

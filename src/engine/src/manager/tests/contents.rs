@@ -172,6 +172,41 @@ async fn the_next_agent_brings_files_up_to_date_and_misses_nothing_before_all_so
 }
 
 #[tokio::test(start_paused = true)]
+async fn files_that_may_be_missing_are_not_emptied_before_all_sources_have_listed() {
+    let (machine, agent) = agent();
+    let optional = with_files().replace("{name: settings}", "{name: settings, optional: true}");
+    let both = [optional.clone(), config_map("settings", "one", "")];
+    agent.list(&both).await;
+    assert_eq!(file(&machine, &agent).as_deref(), Some("one"));
+    agent.kill().await;
+    let agent = Agent::start(&machine);
+    pass(60).await;
+    assert_eq!(file(&machine, &agent).as_deref(), Some("one"));
+    agent.list(&both).await;
+    pass(60).await;
+    assert_eq!(file(&machine, &agent).as_deref(), Some("one"));
+    agent.list(&[optional]).await;
+    pass(60).await;
+    assert_eq!(file(&machine, &agent), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_finished_while_its_object_was_gone_is_left_in_peace() {
+    let (machine, agent) = agent();
+    let once = with_files().replace("spec: {", "spec: {restartPolicy: Never, ");
+    agent
+        .list(&[once.clone(), config_map("settings", "one", "")])
+        .await;
+    let uid = agent.uid("web");
+    agent.list(&[once]).await;
+    pass(10).await;
+    assert!(machine.fake.exit(&uid, &ContainerName::new("c").unwrap(), 0));
+    // The test's clock goes on only while nobody is busy.
+    pass(3600).await;
+    assert!(agent.running().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_image_of_a_volume_that_is_missing_is_told_by_its_own_name() {
     let (machine, agent) = agent();
     machine.fake.set_image("example.com/data:1", false);
