@@ -11,6 +11,7 @@ pub mod protocol;
 pub mod socket;
 
 mod bundle;
+mod chain;
 mod container_cgroup;
 mod oci;
 mod reactor;

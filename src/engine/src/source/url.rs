@@ -14,6 +14,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use pinnace_api::read::{ReadLimits, read_documents};
+use pinnace_core::ports::chain;
 use tokio::sync::mpsc;
 
 use super::{Delivery, Listing, Placed, SourceId};
@@ -111,17 +112,6 @@ pub async fn run(config: UrlConfig, deliveries: mpsc::Sender<Delivery>) -> std::
 
 fn rustls_ring() -> rustls::crypto::CryptoProvider {
     rustls::crypto::ring::default_provider()
-}
-
-fn chain(error: &FetchError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 impl Source {

@@ -46,7 +46,8 @@ use crate::config::{Loaded, Sources};
 use crate::systemd::Kept;
 use reload::Reloader;
 
-pub use error::{AgentError, chain};
+pub use error::AgentError;
+pub use pinnace_core::ports::chain;
 
 /// Threads for calls that wait for the disk: more of them start pods no faster, and hold
 /// memory. Scrapes may take half of them at most (`MetricsLimits::scrapes`).

@@ -8,13 +8,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use pinnace_sys::{Layout, SysError, file, tree};
+use pinnace_sys::cgroup::Cgroups;
+use pinnace_sys::{Doing, Layout, SysError, file, tree};
 
 use crate::spec::{oci, seccomp};
 
 /// The trial of one command takes some 50 ms; this only keeps a start from waiting for ever.
 const LIMIT: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(2);
+/// How the names of a trial's bundle and container begin.
+const PREFIX: &str = "probe-";
 /// Of what a runtime complains, this much is kept.
 const MAX_COMPLAINT: usize = 600;
 
@@ -49,15 +52,42 @@ pub enum ProbeError {
     },
 }
 
-/// Creates and deletes a container; leaves nothing behind, also where it fails.
+/// Creates and deletes a container; leaves nothing behind, also where it fails, and takes away what an agent left
+/// that was killed at it.
 pub fn probe(program: &Path, layout: &Layout, with_seccomp: bool) -> Result<(), ProbeError> {
-    let name = format!("probe-{}-{}", std::process::id(), pinnace_sys::random::uuid()?);
+    if let Err(error) = sweep(layout) {
+        tracing::warn!(%error, "left behind by an earlier trial of an OCI runtime");
+    }
+    let name = format!("{PREFIX}{}-{}", std::process::id(), pinnace_sys::random::uuid()?);
     let bundle = layout.run().join(&name);
     let outcome = try_in(program, layout, &bundle, &name, with_seccomp);
     if let Err(error) = tree::remove_tree(&bundle) {
         tracing::warn!(%error, "left behind by the trial of an OCI runtime");
     }
     outcome
+}
+
+/// The bundle is made before the cgroup and removed after it, so it tells of both. There is one agent of a root only.
+fn sweep(layout: &Layout) -> Result<(), SysError> {
+    let run = layout.run();
+    for entry in fs::read_dir(&run).doing_on("list", &run)? {
+        let name = entry.doing_on("list", &run)?.file_name();
+        let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else {
+            continue;
+        };
+        let group = Cgroups::detect()?.group(cgroup_of(layout, name))?;
+        if group.exists() {
+            group.kill(LIMIT)?;
+            group.remove(LIMIT)?;
+        }
+        tree::remove_tree(&run.join(name))?;
+    }
+    Ok(())
+}
+
+/// One level, so that deleting the container removes all of it.
+fn cgroup_of(layout: &Layout, name: &str) -> String {
+    format!("pinnace{}-{name}", layout.tag())
 }
 
 fn try_in(
@@ -121,8 +151,7 @@ fn specification(root: &Path, layout: &Layout, name: &str, with_seccomp: bool) -
         annotations: BTreeMap::new(),
         linux: oci::Linux {
             namespaces: ["mount", "pid", "network", "ipc", "uts"].map(made).to_vec(),
-            // One level, so that deleting the container removes all of it.
-            cgroups_path: format!("/pinnace{}-{name}", layout.tag()),
+            cgroups_path: format!("/{}", cgroup_of(layout, name)),
             resources: oci::Resources {
                 devices: vec![oci::DeviceRule {
                     allow: false,

@@ -35,6 +35,21 @@ fn the_first_that_really_works_is_taken_and_leaves_nothing() {
 }
 
 #[test]
+fn what_an_agent_left_that_was_killed_at_a_trial_goes_with_the_next() {
+    let (_dir, layout) = layout();
+    let name = "probe-1-left";
+    std::fs::create_dir_all(layout.run().join(name).join("rootfs")).expect("a bundle");
+    let cgroups = pinnace_sys::cgroup::Cgroups::detect().expect("cgroups");
+    let group = cgroups
+        .group(format!("pinnace{}-{name}", layout.tag()))
+        .expect("a group");
+    group.create().expect("a group");
+    choose(&names(&["crun", "runc"]), &layout).expect("crun or runc is installed and works");
+    assert!(!group.exists());
+    assert!(!layout.run().join(name).exists());
+}
+
+#[test]
 fn one_that_fails_is_passed_over_with_its_reason() {
     let (dir, layout) = layout();
     let bad = script(

@@ -20,6 +20,8 @@ use std::process::ExitCode;
 
 use args::{Action, Args};
 
+use crate::chain::chain;
+
 /// Runs the program with this process's arguments.
 pub fn main() -> ExitCode {
     if reaper::is_called(std::env::args_os().next().as_deref()) {
@@ -50,16 +52,4 @@ fn run() -> Result<Vec<u8>, Box<dyn Error>> {
             .map_err(Into::into),
         Action::Version => Ok(concat!("pinnace-shim ", env!("CARGO_PKG_VERSION"), "\n").into()),
     }
-}
-
-/// An error and its causes in one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

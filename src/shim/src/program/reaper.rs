@@ -24,6 +24,7 @@ use nix::unistd::{Gid, Uid, chdir, pivot_root, setgroups, setresgid, setresuid};
 use pinnace_sys::{SysError, namespace, process};
 
 use super::args::REAPER_GO;
+use crate::chain::chain;
 
 /// What it is called, so that people know it from other clusters.
 const NAME: &str = "/pause";
@@ -120,7 +121,7 @@ pub fn run() -> ExitCode {
     let outcome = isolate();
     let answer = match &outcome {
         Ok(_) => READY.to_vec(),
-        Err(error) => super::chain(error).into_bytes(),
+        Err(error) => chain(error).into_bytes(),
     };
     let written = told.write_all(&answer).and_then(|()| told.flush());
     match (outcome, written) {

@@ -16,6 +16,7 @@ use super::handover::Console;
 use super::operations::OperationKind;
 use super::streams::Stream;
 use super::task::{Process, ProcessIo, ProcessKey, Task};
+use crate::chain::chain;
 use crate::logs::{Pump, StreamName};
 use crate::protocol::{Code, Status};
 use crate::relay::Relay;
@@ -26,13 +27,7 @@ const LOGGER_LIMIT: Duration = Duration::from_secs(10);
 const MAX_PID_FILE_BYTES: u64 = 32;
 
 fn failed(what: &str, error: &dyn std::error::Error) -> Status {
-    let mut text = format!("{what}: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    Status::new(Code::Unknown, text)
+    Status::new(Code::Unknown, format!("{what}: {}", chain(error)))
 }
 
 /// An error with its causes as a status of code UNKNOWN.

@@ -10,8 +10,8 @@ use pinnace_api::pod::PodSpec;
 /// The kubelet's reason.
 pub const FORBIDDEN: &str = "SysctlForbidden";
 
-/// Kubernetes' safe sysctls.
-const SAFE: [&str; 14] = [
+/// Kubernetes' safe sysctls; those that the baseline standard allows are the same.
+pub(super) const SAFE: [&str; 14] = [
     "kernel.shm_rmid_forced",
     "net.ipv4.ip_local_port_range",
     "net.ipv4.tcp_syncookies",

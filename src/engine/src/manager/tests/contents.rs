@@ -5,7 +5,7 @@ use pinnace_core::fake::{Break, Extent, Op};
 use pinnace_core::pod::FailureReason;
 
 use crate::source::SourceId;
-use crate::testing::{Agent, DIRECTORY, Machine, pass, pod_with};
+use crate::testing::{Agent, DIRECTORY, Machine, pass, pod_with, settle};
 
 fn config_map(name: &str, text: &str, more: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{key: {text}}}\n{more}")
@@ -201,9 +201,13 @@ async fn a_pod_that_finished_while_its_object_was_gone_is_left_in_peace() {
     agent.list(&[once]).await;
     pass(10).await;
     assert!(machine.fake.exit(&uid, &ContainerName::new("c").unwrap(), 0));
-    // The test's clock goes on only while nobody is busy.
-    pass(3600).await;
+    settle().await;
     assert!(agent.running().is_empty());
+    // Past the instant at which the files were to be tried again; a worker that spins would let no clock go on by itself.
+    tokio::time::advance(std::time::Duration::from_secs(600)).await;
+    settle().await;
+    let looks = machine.looks_during(settle()).await;
+    assert!(looks < 10, "a pod that has finished was looked at {looks} times");
 }
 
 #[tokio::test(start_paused = true)]

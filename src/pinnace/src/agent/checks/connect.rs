@@ -4,6 +4,7 @@
 use std::io;
 use std::sync::Arc;
 
+use pinnace_core::ports::chain;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -134,12 +135,5 @@ pub fn authority(host: &str, port: u16) -> String {
 
 /// An error and its causes in one line, short.
 pub fn text(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text.chars().take(1024).collect()
+    chain(error).chars().take(1024).collect()
 }

@@ -7,6 +7,7 @@ use pinnace_api::pod::{
     VolumeSource,
 };
 
+use super::super::sysctls;
 use super::{Finding, containers, plural, quoted, setters, those};
 
 const APP_ARMOR_ANNOTATION: &str = "container.apparmor.security.beta.kubernetes.io/";
@@ -24,22 +25,6 @@ const CAPABILITIES: [&str; 13] = [
     "SETPCAP",
     "SETUID",
     "SYS_CHROOT",
-];
-const SYSCTLS: [&str; 14] = [
-    "kernel.shm_rmid_forced",
-    "net.ipv4.ip_local_port_range",
-    "net.ipv4.tcp_syncookies",
-    "net.ipv4.ping_group_range",
-    "net.ipv4.ip_unprivileged_port_start",
-    "net.ipv4.ip_local_reserved_ports",
-    "net.ipv4.tcp_keepalive_time",
-    "net.ipv4.tcp_fin_timeout",
-    "net.ipv4.tcp_keepalive_intvl",
-    "net.ipv4.tcp_keepalive_probes",
-    "net.ipv4.tcp_rmem",
-    "net.ipv4.tcp_wmem",
-    "net.ipv4.tcp_slow_start_after_idle",
-    "net.ipv4.tcp_notsent_lowat",
 ];
 const SE_LINUX_TYPES: [&str; 5] = [
     "",
@@ -279,6 +264,6 @@ pub(super) fn seccomp(spec: &PodSpec) -> Option<Finding> {
 
 pub(super) fn sysctls(spec: &PodSpec) -> Option<Finding> {
     let asked = spec.security.sysctls.iter().map(|(name, _)| name.as_str());
-    let forbidden: Vec<&str> = asked.filter(|name| !SYSCTLS.contains(name)).collect();
+    let forbidden: Vec<&str> = asked.filter(|name| !sysctls::SAFE.contains(name)).collect();
     (!forbidden.is_empty()).then(|| Finding::new("forbidden sysctls", forbidden.join(", ")))
 }
