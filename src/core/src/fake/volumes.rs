@@ -43,8 +43,11 @@ impl Volumes for FakeHost {
             if !state.pods.get(&pod.uid).is_some_and(|pod| pod.volumes_ready) {
                 state.violation(&pod.uid, "update of volumes that are not prepared");
             }
-            let before = state.payloads.insert(pod.uid.clone(), payloads.clone());
-            Ok(before.as_ref() != Some(payloads))
+            // A volume without a payload is left as it is.
+            let known = state.payloads.entry(pod.uid.clone()).or_default();
+            let before = known.clone();
+            known.extend(payloads.clone());
+            Ok(before != *known)
         })
     }
 

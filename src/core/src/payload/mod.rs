@@ -60,23 +60,28 @@ impl fmt::Debug for PayloadFile {
     }
 }
 
-/// What all volumes of the pod hold that the node writes; the first that cannot be written says why.
-pub fn payloads(facts: &Facts<'_>) -> Result<Payloads, PayloadError> {
-    let mut payloads = Payloads::new();
+/// What the pod's volumes hold that the node writes and can, and why the first of the others cannot be written.
+pub fn payloads(facts: &Facts<'_>) -> (Payloads, Option<PayloadError>) {
+    let (mut payloads, mut failed) = (Payloads::new(), None);
     for volume in &facts.pod.spec.volumes {
-        let collected = collect::files(&volume.source, facts);
-        let files = collected.map_err(|source| PayloadError {
-            volume: volume.name.clone(),
-            source,
-        })?;
-        let Some(mut files) = files else { continue };
-        let group = facts.pod.spec.security.fs_group;
-        if group.is_some() {
-            files.values_mut().for_each(|file| file.mode |= GROUP_READS);
+        match collect::files(&volume.source, facts) {
+            Ok(None) => {}
+            Ok(Some(mut files)) => {
+                let group = facts.pod.spec.security.fs_group;
+                if group.is_some() {
+                    files.values_mut().for_each(|file| file.mode |= GROUP_READS);
+                }
+                payloads.insert(volume.name.clone(), Payload { files, group });
+            }
+            Err(source) => {
+                failed.get_or_insert_with(|| PayloadError {
+                    volume: volume.name.clone(),
+                    source,
+                });
+            }
         }
-        payloads.insert(volume.name.clone(), Payload { files, group });
     }
-    Ok(payloads)
+    (payloads, failed)
 }
 
 /// Every ConfigMap and Secret that the pod takes variables or files from.

@@ -96,14 +96,15 @@ fn of(pod: &Pod) -> Result<Payloads, PayloadError> {
         ..HostFacts::default()
     };
     let node = Node::new(&NodeConfig::default(), facts).unwrap();
-    payloads(&Facts {
+    let (payloads, failed) = payloads(&Facts {
         pod,
         uid: &uid,
         pod_ips: &[],
         node: &node,
         objects: &objects,
         services: &[],
-    })
+    });
+    failed.map_or(Ok(payloads), Err)
 }
 
 fn with(source: VolumeSource) -> Pod {

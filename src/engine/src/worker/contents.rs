@@ -136,18 +136,24 @@ impl<A: Adapters> PodWorker<A> {
         self.contents.again_at = None;
     }
 
-    /// What the volumes hold that the node writes.
-    fn payloads(&self) -> PortResult<Payloads> {
+    /// What the volumes hold that the node writes and can, and why the first of the others cannot be written.
+    fn payloads(&self) -> PortResult<(Payloads, Option<PortError>)> {
         if !self.contents.writes {
-            return Ok(Payloads::new());
+            return Ok((Payloads::new(), None));
         }
         let complete = self.shared.board.objects().complete;
-        self.with_facts(|facts| payloads(facts).map_err(|error| mount_error(error, complete)))
+        self.with_facts(|facts| {
+            let (payloads, failed) = payloads(facts);
+            Ok((payloads, failed.map(|error| mount_error(error, complete))))
+        })
     }
 
     /// `Action::PrepareVolumes`.
     pub(super) async fn prepare_volumes(&mut self) -> PortResult<()> {
-        let payloads = self.payloads()?;
+        let (payloads, failed) = self.payloads()?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
         let adapters = Arc::clone(&self.shared.adapters);
         adapters.volumes().prepare(&self.context, &payloads).await?;
         Ok(())
@@ -167,7 +173,11 @@ impl<A: Adapters> PodWorker<A> {
             return;
         }
         let done = match self.payloads() {
-            Ok(payloads) => adapters.volumes().update(&self.context, &payloads).await,
+            // One object that is gone keeps no other from being followed.
+            Ok((payloads, failed)) => {
+                let updated = adapters.volumes().update(&self.context, &payloads).await;
+                failed.map_or(updated, Err)
+            }
             Err(error) => Err(error),
         };
         let error = match done {

@@ -128,6 +128,22 @@ async fn files_stay_when_their_object_goes_and_that_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn files_of_one_object_are_followed_though_another_is_gone() {
+    let (machine, agent) = agent();
+    let both = with_files().replace("volumes: [", "volumes: [{name: gone, configMap: {name: gone}}, ");
+    let gone = config_map("gone", "old", "");
+    agent
+        .list(&[both.clone(), gone, config_map("settings", "one", "")])
+        .await;
+    agent
+        .list(&[both.clone(), config_map("settings", "one", "")])
+        .await;
+    pass(60).await;
+    agent.list(&[both, config_map("settings", "two", "")]).await;
+    assert_eq!(file(&machine, &agent).as_deref(), Some("two"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn files_that_cannot_be_written_are_tried_again() {
     let (machine, agent) = agent();
     agent
